@@ -1,0 +1,350 @@
+"""`PairData`: one frozen record of everything known about a set of diatomics."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..elements import alphabetical_rank, atomic_numbers
+from ..targets import LABELS
+
+__all__ = ["N_ORBITALS", "PairData", "empty_labels", "save_atomically"]
+
+#: Orbitals s, p, d, f of one atom, at index l² + l + m.
+N_ORBITALS = 16
+_SHELL_STARTS = (0, 1, 4, 9)
+_KIND_DTYPES = {"float": "float64", "bool": "boolean", "string": "object"}
+
+
+def empty_labels(n: int) -> pd.DataFrame:
+    """Label table of `n` rows with the 37 columns in order and every value missing."""
+    return conform_labels(pd.DataFrame(index=range(n)))
+
+
+def conform_labels(labels: pd.DataFrame) -> pd.DataFrame:
+    """Bring a label table to the 37 columns and their types; absent ones are missing."""
+    unknown = [column for column in labels.columns if column not in LABELS]
+    if unknown:
+        raise ValueError(f"unknown label columns {unknown}; known are {list(LABELS)}")
+    columns: dict[str, object] = {}
+    for key, label in LABELS.items():
+        if key not in labels:
+            fill = None if label.kind == "string" else np.nan
+            values = pd.Series([fill] * len(labels), dtype="object")
+        else:
+            values = labels[key].reset_index(drop=True)
+        if label.kind == "bool":
+            values = values.astype("object").where(values.notna(), None)
+        columns[key] = values.astype(_KIND_DTYPES[label.kind])
+    return pd.DataFrame(columns)
+
+
+def save_atomically(path: str | os.PathLike[str], arrays: dict[str, NDArray]) -> None:
+    """Write a compressed ``.npz`` beside `path` first, then rename it into place."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PairData:
+    """Electronic structure of `n` diatomics, one row a pair.
+
+    Atom 1 (index 0) comes first in the alphabet and lies below atom 2 on the z axis.
+
+    Parameters
+    ----------
+    elements : ndarray of str, shape (n, 2)
+        Element symbols in canonical (alphabetical) order.
+    positions : ndarray of shape (n, 2, 3)
+        Cartesian coordinates in Å.
+    orbital_populations : ndarray of shape (n, 2, 16)
+        Mulliken populations in electrons at index l² + l + m, l = 0 ... 3. Small
+        negative values are real. NaN where a source has images only.
+    charges : ndarray of shape (n, 2)
+        Gross Mulliken charges in e, positive where electrons are lost.
+    dipole : ndarray of shape (n, 3)
+        Dipole moment in debye.
+    labels : DataFrame of shape (n, 37), optional
+        The archive's labels (:data:`qcanvas_sklearn.targets.LABELS`). Absent columns
+        are filled with missing values; by default all are missing.
+    provenance : str, default=""
+        Method, program and citation of the data.
+    images : ndarray of shape (n, 10, 32, 32), float32, optional
+        Rendered images, from sources that hold them in place of populations.
+    populations : ndarray of shape (n, 2), optional
+        Electrons per atom. Derived from `orbital_populations` unless a source
+        states them without these.
+    quality : ndarray of str, shape (n,), optional
+        ``"ok"``, or what is to be known about the row. By default ``"ok"``.
+    skipped : tuple of (str, str), default=()
+        Items that the source could not read, each with the reason.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, an element unknown, a pair not in canonical order, or a
+        value infinite.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.datasets import load_pairs
+    >>> pairs = load_pairs().pairs
+    >>> len(pairs), pairs[pairs.find([["Al", "Ag"]])].names.tolist()
+    (2850, ['Ag_Al'])
+    """
+
+    elements: NDArray[np.str_]
+    positions: NDArray[np.float64]
+    orbital_populations: NDArray[np.float64]
+    charges: NDArray[np.float64]
+    dipole: NDArray[np.float64]
+    labels: pd.DataFrame = None  # type: ignore[assignment]
+    provenance: str = ""
+    images: NDArray[np.float32] | None = None
+    populations: NDArray[np.float64] = None  # type: ignore[assignment]
+    quality: NDArray[np.str_] = None  # type: ignore[assignment]
+    skipped: tuple[tuple[str, str], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        elements = np.asarray(self.elements, dtype="<U2")
+        n = len(elements)
+        shapes = {
+            "elements": (n, 2), "positions": (n, 2, 3), "charges": (n, 2), "dipole": (n, 3),
+            "orbital_populations": (n, 2, N_ORBITALS), "populations": (n, 2),
+            "images": (n, 10, 32, 32), "quality": (n,),
+        }  # fmt: skip
+        arrays: dict[str, NDArray] = {"elements": elements}
+        for name in ("positions", "orbital_populations", "charges", "dipole"):
+            arrays[name] = np.array(getattr(self, name), dtype=np.float64)
+        if self.images is not None:
+            arrays["images"] = np.array(self.images, dtype=np.float32)
+        populations = self.populations
+        if populations is None:
+            populations = arrays["orbital_populations"].sum(axis=-1)
+        arrays["populations"] = np.array(populations, dtype=np.float64)
+        quality = ["ok"] * n if self.quality is None else self.quality
+        arrays["quality"] = np.asarray(quality, dtype=np.str_)
+        for name, array in arrays.items():
+            if array.shape != shapes[name]:
+                raise ValueError(f"{name} has shape {array.shape}, expected {shapes[name]}")
+            if array.dtype.kind == "f" and np.isinf(array).any():
+                raise ValueError(f"{name} holds infinite values")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        self._check_elements()
+        labels = empty_labels(n) if self.labels is None else conform_labels(self.labels)
+        if len(labels) != n:
+            raise ValueError(f"labels has {len(labels)} rows, expected {n}")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "skipped", tuple(self.skipped))
+
+    def _check_elements(self) -> None:
+        if (self.z == 0).any():
+            row = int(np.argmax((self.z == 0).any(axis=1)))
+            raise ValueError(f"row {row}: unknown element in {self.elements[row].tolist()}")
+        rank = alphabetical_rank()[self.z]
+        if (rank[:, 0] > rank[:, 1]).any():
+            row = int(np.argmax(rank[:, 0] > rank[:, 1]))
+            raise ValueError(
+                f"row {row}: {self.elements[row].tolist()} is not in alphabetical order"
+            )
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def __repr__(self) -> str:
+        return f"PairData({len(self)} pairs, provenance={self.provenance!r})"
+
+    def __getitem__(self, index: int | slice | ArrayLike) -> PairData:
+        if isinstance(index, (int, np.integer)):
+            index = [int(index)]
+        rows = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
+        return PairData(
+            self.elements[rows], self.positions[rows], self.orbital_populations[rows],
+            self.charges[rows], self.dipole[rows], self.labels.iloc[rows], self.provenance,
+            None if self.images is None else self.images[rows],
+            self.populations[rows], self.quality[rows], self.skipped,
+        )  # fmt: skip
+
+    @cached_property
+    def z(self) -> NDArray[np.int64]:
+        """Atomic numbers, shape (n, 2)."""
+        return atomic_numbers(self.elements)
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """Names of the pairs, ``"Ag_Al"``, shape (n,)."""
+        return np.array([f"{a}_{b}" for a, b in self.elements], dtype=np.str_)
+
+    @property
+    def bond_lengths(self) -> NDArray[np.float64]:
+        """Distance of the two nuclei in Å, shape (n,)."""
+        return np.linalg.norm(self.positions[:, 1] - self.positions[:, 0], axis=-1)
+
+    @property
+    def shell_populations(self) -> NDArray[np.float64]:
+        """Populations of the s, p, d and f shells in electrons, shape (n, 2, 4)."""
+        return np.add.reduceat(self.orbital_populations, _SHELL_STARTS, axis=-1)
+
+    @property
+    def dipole_magnitudes(self) -> NDArray[np.float64]:
+        """Magnitude of the dipole moment in debye, shape (n,)."""
+        return np.linalg.norm(self.dipole, axis=-1)
+
+    def find(self, pairs: ArrayLike) -> NDArray[np.int64]:
+        """Rows of the given pairs.
+
+        Parameters
+        ----------
+        pairs : array-like of shape (m, 2)
+            Element symbols or atomic numbers, in either order.
+
+        Returns
+        -------
+        ndarray of int64, shape (m,)
+            First row that holds the pair; -1 where there is none.
+        """
+        z = np.asarray(pairs)
+        if z.dtype.kind not in "iu":
+            z = atomic_numbers(z)
+        rows = np.full((256, 256), -1, dtype=np.int64)
+        first = self.z[::-1]
+        rows[first[:, 0], first[:, 1]] = np.arange(len(self))[::-1]
+        rows[first[:, 1], first[:, 0]] = rows[first[:, 0], first[:, 1]]
+        return rows[z[:, 0], z[:, 1]]
+
+    @staticmethod
+    def concat(parts: Sequence[PairData]) -> PairData:
+        """Stack data sets below each other.
+
+        Parameters
+        ----------
+        parts : sequence of PairData
+            At least one. Either all or none must carry images.
+
+        Returns
+        -------
+        PairData
+            All rows in order. The provenances are joined by ``" + "``: labels of
+            different methods are not interchangeable, and the joined text says so.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to stack, or images are present in some parts only.
+        """
+        parts = list(parts)
+        if not parts:
+            raise ValueError("concat needs at least one PairData")
+        with_images = [part.images is not None for part in parts]
+        if any(with_images) and not all(with_images):
+            raise ValueError("some parts carry images and others do not; they cannot be stacked")
+
+        def stack(name: str) -> NDArray:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        return PairData(
+            stack("elements"), stack("positions"), stack("orbital_populations"),
+            stack("charges"), stack("dipole"),
+            pd.concat([part.labels for part in parts], ignore_index=True),
+            " + ".join(dict.fromkeys(part.provenance for part in parts if part.provenance)),
+            stack("images") if all(with_images) else None,
+            stack("populations"), stack("quality"),
+            tuple(item for part in parts for item in part.skipped),
+        )  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """One flat table: elements, geometry, charges, populations, labels.
+
+        Returns
+        -------
+        DataFrame of shape (n, 54)
+            ``element_1, element_2, quality``, the 37 labels, and for each atom its z
+            coordinate (Å), charge, population and shell populations (e).
+        """
+        out = {"element_1": self.elements[:, 0], "element_2": self.elements[:, 1]}
+        out["quality"] = self.quality
+        out |= {key: self.labels[key] for key in self.labels}
+        shells = self.shell_populations
+        for atom in (0, 1):
+            suffix = str(atom + 1)
+            out["z_ang_" + suffix] = self.positions[:, atom, 2]
+            out["charge_" + suffix] = self.charges[:, atom]
+            out["population_" + suffix] = self.populations[:, atom]
+            for l, letter in enumerate("spdf"):
+                out[f"{letter}_population_{suffix}"] = shells[:, atom, l]
+        return pd.DataFrame(out)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a compact ``.npz`` without pickled objects.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; it appears under its name only when it is complete.
+        """
+        arrays = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("labels", "provenance", "skipped", "images")
+        }
+        if self.images is not None:
+            arrays["images"] = self.images
+        for key, label in LABELS.items():
+            column = self.labels[key]
+            if label.kind == "string":
+                arrays["label_" + key] = column.fillna("").to_numpy(dtype=np.str_)
+            else:
+                arrays["label_" + key] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        arrays["provenance"] = np.array(self.provenance)
+        arrays["skipped"] = np.array(self.skipped, dtype=np.str_).reshape(-1, 2)
+        save_atomically(path, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PairData:
+        """Read a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The ``.npz`` file.
+
+        Returns
+        -------
+        PairData
+
+        Raises
+        ------
+        ValueError
+            If the file is not a complete one of this kind.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            labels = pd.DataFrame({key: arrays.pop("label_" + key) for key in LABELS})
+            labels["system_id_guess"] = labels["system_id_guess"].replace("", None)
+            provenance = str(arrays.pop("provenance"))
+            skipped = tuple((str(item), str(why)) for item, why in arrays.pop("skipped"))
+            return cls(**arrays, labels=labels, provenance=provenance, skipped=skipped)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a complete PairData file: {error}")

@@ -1,0 +1,333 @@
+"""The 18 learning targets, the 37 labels of the archive, and the algebra between them.
+
+All energies are in eV, lengths in Å, dipoles in debye, charges in elementary charges.
+Which target can be read off which input is stated here once (:attr:`Target.read_off`),
+so that nobody mistakes reading for prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "DEBYE_PER_E_ANGSTROM",
+    "GROUPS",
+    "IDENTITIES",
+    "LABELS",
+    "TARGETS",
+    "Identity",
+    "Label",
+    "Target",
+    "derive_targets",
+    "identity_residuals",
+    "resolve_targets",
+    "target_parity",
+]
+
+#: Dipole moment of one elementary charge displaced by one Å, in debye.
+DEBYE_PER_E_ANGSTROM = 4.803204
+
+
+@dataclass(frozen=True)
+class Target:
+    """One quantity to learn.
+
+    Attributes
+    ----------
+    key : str
+        Column name, as published.
+    name : str
+        Name in words.
+    unit : str
+        Unit of the values.
+    group : str
+        Group it belongs to, see :data:`GROUPS`.
+    parity : {1, -1}
+        Sign under exchange of the two atoms; -1 for quantities with a direction.
+    definition : str
+        How it is defined.
+    read_off : tuple of str
+        Inputs of the images or atom columns that determine it by algebra; empty where
+        predicting it is prediction.
+    """
+
+    key: str
+    name: str
+    unit: str
+    group: str
+    parity: Literal[1, -1]
+    definition: str
+    read_off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Label:
+    """One column of the archive's label table.
+
+    Attributes
+    ----------
+    key : str
+        Column name.
+    kind : {"float", "bool", "string"}
+        Type of the values.
+    unit : str
+        Unit, ``"-"`` for pure numbers.
+    description : str
+        Meaning in words.
+    """
+
+    key: str
+    kind: Literal["float", "bool", "string"]
+    unit: str
+    description: str
+
+
+_CHARGES = ("charge_a and charge_b", "channels 5, 6, 8, 9", "population_a and population_b")
+
+_TARGET_ROWS = (
+    Target("e_g_ev", "HOMO-LUMO gap", "eV", "frontier", 1, "E_LUMO - E_HOMO"),
+    Target("e_homo_ev", "HOMO energy", "eV", "frontier", 1, "highest occupied level"),
+    Target("e_lumo_ev", "LUMO energy", "eV", "frontier", 1, "lowest unoccupied level"),
+    Target("band_energy_ev", "band energy", "eV", "energy", 1, "sum of occupied levels"),
+    Target("total_energy_ev", "total energy", "eV", "energy", 1,
+           "electronic plus repulsive energy"),
+    Target("repulsive_energy_ev", "repulsive energy", "eV", "energy", 1,
+           "short-range pair potential of DFTB"),
+    Target("mermin_free_energy_ev", "Mermin free energy", "eV", "energy", 1,
+           "total energy minus T S of the electrons"),
+    Target("i_ev", "ionization energy", "eV", "reactivity", 1, "-E_HOMO (Koopmans)"),
+    Target("a_ev", "electron affinity", "eV", "reactivity", 1, "-E_LUMO (Koopmans)"),
+    Target("chi_ev", "electronegativity", "eV", "reactivity", 1, "(I + A) / 2"),
+    Target("mu_ev", "chemical potential", "eV", "reactivity", 1, "-chi"),
+    Target("eta_ev", "hardness", "eV", "reactivity", 1, "(I - A) / 2"),
+    Target("softness_evinv", "softness", "1/eV", "reactivity", 1,
+           "1 / eta; missing where the gap is zero, heavy-tailed"),
+    Target("electrophilicity_ev", "electrophilicity index", "eV", "reactivity", 1,
+           "mu^2 / (2 eta); missing where the gap is zero, heavy-tailed"),
+    Target("dipole_mag_d", "dipole moment", "D", "charge", 1,
+           "|mu| = 4.8032 |q| d, the dipole of the Mulliken charges",
+           ("dipole_mag", "channel 4", "charges times distance_ang")),
+    Target("dipole_z_d", "dipole along the bond", "D", "charge", -1,
+           "z component, atom 1 below atom 2",
+           ("charges times distance_ang", "channels 4, 8 and 9 together")),
+    Target("q_absmean", "mean absolute charge", "e", "charge", 1,
+           "mean of |q| over both atoms", _CHARGES),
+    Target("distance_ang", "bond length", "angstrom", "geometry", 1,
+           "relaxed distance of the two nuclei",
+           ("distance_ang", "channel 4 divided by channel 6")),
+)
+
+#: The 18 targets by key.
+TARGETS: dict[str, Target] = {target.key: target for target in _TARGET_ROWS}
+
+#: Keys of the targets by group.
+GROUPS: dict[str, tuple[str, ...]] = {
+    group: tuple(t.key for t in _TARGET_ROWS if t.group == group)
+    for group in dict.fromkeys(t.group for t in _TARGET_ROWS)
+}
+
+_LABEL_ROWS = (
+    ("system_id_guess", "string", "-", "name of the pair"),
+    ("n_atoms", "float", "-", "number of atoms, 2"),
+    ("total_energy_ev", "float", "eV", "total energy"),
+    ("e_homo_ev", "float", "eV", "energy of the highest occupied level"),
+    ("e_lumo_ev", "float", "eV", "energy of the lowest unoccupied level"),
+    ("e_g_ev", "float", "eV", "HOMO-LUMO gap"),
+    ("band_energy_ev", "float", "eV", "sum of the occupied levels"),
+    ("mermin_free_energy_ev", "float", "eV", "total energy minus T S"),
+    ("repulsive_energy_ev", "float", "eV", "repulsive pair potential"),
+    ("fermi_level_ev", "float", "eV", "Fermi level"),
+    ("q_absmean", "float", "e", "mean absolute Mulliken charge"),
+    ("q_maxabs", "float", "e", "largest absolute Mulliken charge"),
+    ("q_std", "float", "e", "standard deviation of the Mulliken charges"),
+    ("total_charge", "float", "e", "sum of the charges"),
+    ("i_ev", "float", "eV", "ionization energy, -E_HOMO"),
+    ("a_ev", "float", "eV", "electron affinity, -E_LUMO"),
+    ("chi_ev", "float", "eV", "electronegativity, (I + A) / 2"),
+    ("mu_ev", "float", "eV", "chemical potential, -chi"),
+    ("eta_ev", "float", "eV", "hardness, (I - A) / 2"),
+    ("n_levels", "float", "-", "number of orbitals"),
+    ("max_occupancy", "float", "e", "largest occupation of a level"),
+    ("softness_evinv", "float", "1/eV", "softness, 1 / eta"),
+    ("electrophilicity_ev", "float", "eV", "electrophilicity index, mu^2 / (2 eta)"),
+    ("metal_like", "bool", "-", "gap not above 0.3 eV"),
+    ("no_virtual_in_basis", "bool", "-", "all orbitals are occupied: no LUMO"),
+    ("dipole_mag_d", "float", "D", "dipole moment"),
+    ("dipole_x_d", "float", "D", "dipole, x"),
+    ("dipole_y_d", "float", "D", "dipole, y"),
+    ("dipole_z_d", "float", "D", "dipole, z (along the bond)"),
+    ("geom_opt_step", "float", "-", "last step of the geometry optimisation"),
+    ("scc_last_iter", "float", "-", "last iteration of the charge self-consistency"),
+    ("scc_last_total_elec_eh", "float", "hartree", "electronic energy of that iteration"),
+    ("scc_last_diff_elec", "float", "hartree", "its change in that iteration"),
+    ("scc_last_error", "float", "e", "charge error of that iteration"),
+    ("geom_converged", "bool", "-", "geometry optimisation converged"),
+    ("scc_converged", "bool", "-", "charge self-consistency converged"),
+    ("distance_ang", "float", "angstrom", "bond length"),
+)
+
+#: The 37 labels of the public archive by key.
+LABELS: dict[str, Label] = {row[0]: Label(*row) for row in _LABEL_ROWS}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An exact relation ``target = function(*inputs)`` between labels.
+
+    Attributes
+    ----------
+    target : str
+        Key on the left-hand side.
+    inputs : tuple of str
+        Keys on the right-hand side.
+    function : callable
+        Takes the input arrays, returns the target array.
+    formula : str
+        The relation in words.
+    """
+
+    target: str
+    inputs: tuple[str, ...]
+    function: Callable[..., np.ndarray]
+    formula: str
+
+
+def _reciprocal(x: np.ndarray) -> np.ndarray:
+    return np.divide(1.0, x, out=np.full_like(x, np.nan), where=x != 0)
+
+
+#: Exact relations between the labels, in an order in which they can be applied.
+IDENTITIES: tuple[Identity, ...] = (
+    Identity("i_ev", ("e_homo_ev",), lambda homo: -homo, "I = -E_HOMO"),
+    Identity("a_ev", ("e_lumo_ev",), lambda lumo: -lumo, "A = -E_LUMO"),
+    Identity("e_g_ev", ("i_ev", "a_ev"), lambda i, a: i - a, "E_g = I - A"),
+    Identity("chi_ev", ("i_ev", "a_ev"), lambda i, a: (i + a) / 2, "chi = (I + A) / 2"),
+    Identity("mu_ev", ("chi_ev",), lambda chi: -chi, "mu = -chi"),
+    Identity("eta_ev", ("i_ev", "a_ev"), lambda i, a: (i - a) / 2, "eta = (I - A) / 2"),
+    Identity("softness_evinv", ("eta_ev",), _reciprocal, "S = 1 / eta"),
+    Identity("electrophilicity_ev", ("mu_ev", "eta_ev"),
+             lambda mu, eta: mu**2 / 2 * _reciprocal(eta), "omega = mu^2 / (2 eta)"),
+    Identity("dipole_mag_d", ("q_absmean", "distance_ang"),
+             lambda q, d: DEBYE_PER_E_ANGSTROM * q * d, "|mu| = 4.8032 |q| d"),
+)
+
+
+def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
+    """Keys that a target specification stands for.
+
+    Parameters
+    ----------
+    target : str, sequence of str or None
+        One target key, a group name (see :data:`GROUPS`), a sequence of either, or
+        None for all 18.
+
+    Returns
+    -------
+    list of str
+        Keys without repetition, in the order asked for.
+
+    Raises
+    ------
+    ValueError
+        If a name is neither a target nor a group, or none is given.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.targets import resolve_targets
+    >>> resolve_targets("frontier")
+    ['e_g_ev', 'e_homo_ev', 'e_lumo_ev']
+    """
+    if target is None:
+        return list(TARGETS)
+    keys: list[str] = []
+    for name in [target] if isinstance(target, str) else target:
+        if not isinstance(name, str) or (name not in TARGETS and name not in GROUPS):
+            raise ValueError(
+                f"unknown target {name!r}; targets are {list(TARGETS)}, groups {list(GROUPS)}"
+            )
+        keys.extend(GROUPS.get(name, (name,)))
+    if not keys:
+        raise ValueError("target is empty; name at least one target, or pass None for all")
+    return list(dict.fromkeys(keys))
+
+
+def target_parity(key: object) -> int:
+    """Sign of a target under exchange of the atoms; 0 where the key is unknown.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.targets import target_parity
+    >>> target_parity("e_g_ev"), target_parity("dipole_z_d"), target_parity("my_target")
+    (1, -1, 0)
+    """
+    return TARGETS[key].parity if isinstance(key, str) and key in TARGETS else 0
+
+
+def derive_targets(values: pd.DataFrame) -> pd.DataFrame:
+    """Add every target that the given columns determine by algebra.
+
+    Parameters
+    ----------
+    values : DataFrame of shape (n, k)
+        Columns named by label keys.
+
+    Returns
+    -------
+    DataFrame
+        The given columns, unchanged, and the derived ones behind them. Softness and
+        electrophilicity are NaN where the hardness is zero.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qcanvas_sklearn.targets import derive_targets
+    >>> frame = derive_targets(pd.DataFrame({"e_homo_ev": [-6.0], "e_lumo_ev": [-2.0]}))
+    >>> frame[["chi_ev", "eta_ev", "softness_evinv"]].iloc[0].tolist()
+    [4.0, 2.0, 0.5]
+    """
+    out = values.copy()
+    for identity in IDENTITIES:
+        if identity.target not in out and all(key in out for key in identity.inputs):
+            columns = [out[key].to_numpy(dtype=float) for key in identity.inputs]
+            out[identity.target] = identity.function(*columns)
+    return out
+
+
+def identity_residuals(labels: pd.DataFrame) -> pd.Series:
+    """Largest absolute violation of each identity, in the unit of its left side.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n, k)
+        Label table; identities with absent columns are left out.
+
+    Returns
+    -------
+    Series
+        Largest absolute difference by formula; NaN where no row has all its labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qcanvas_sklearn.targets import identity_residuals
+    >>> identity_residuals(pd.DataFrame({"i_ev": [6.0], "e_homo_ev": [-6.0]})).to_dict()
+    {'I = -E_HOMO': 0.0}
+    """
+    import pandas as pd
+
+    residuals = {}
+    for identity in IDENTITIES:
+        if identity.target in labels and all(key in labels for key in identity.inputs):
+            columns = [labels[key].to_numpy(dtype=float) for key in identity.inputs]
+            given = labels[identity.target].to_numpy(dtype=float)
+            difference = np.abs(given - identity.function(*columns))
+            seen = difference[np.isfinite(difference)]
+            residuals[identity.formula] = seen.max() if seen.size else np.nan
+    return pd.Series(residuals, dtype=float)
