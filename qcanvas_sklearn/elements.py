@@ -20,6 +20,7 @@ __all__ = [
     "ElementProperty",
     "alphabetical_rank",
     "atomic_numbers",
+    "block_letters",
     "element_properties",
     "property_values",
     "symbols",
@@ -74,7 +75,7 @@ _Z_OF_SYMBOL = {symbol: z for z, symbol in enumerate(SYMBOLS) if symbol}
 def _derived() -> dict[str, tuple[ElementProperty, NDArray[np.float64]]]:
     ionization = property_values("ionization_energy_ev")
     affinity = property_values("electron_affinity_ev")
-    valence = sum(property_values(shell) for shell in _SHELLS)
+    valence = np.sum([property_values(shell) for shell in _SHELLS], axis=0)
     return {
         "n_valence": (
             ElementProperty("n_valence", "e", "sum of the valence populations"),
@@ -152,7 +153,9 @@ def property_values(name: str) -> NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def block_letters() -> NDArray[np.str_]:
     """Block (``"s"``, ``"p"``, ``"d"``, ``"f"``) by atomic number, ``""`` at 0."""
-    return np.array(["", *_read_csv()[1]["block"]])
+    letters = np.array(["", *_read_csv()[1]["block"]])
+    letters.flags.writeable = False
+    return letters
 
 
 @lru_cache(maxsize=1)
@@ -207,7 +210,7 @@ def symbols(z: ArrayLike) -> NDArray[np.str_]:
     Raises
     ------
     ValueError
-        If an atomic number is out of range.
+        If a value is not an integer from 1 to 103.
 
     Examples
     --------
@@ -215,11 +218,17 @@ def symbols(z: ArrayLike) -> NDArray[np.str_]:
     >>> symbols([[47, 13]]).tolist()
     [['Ag', 'Al']]
     """
-    z = np.asarray(z)
-    if z.size and (z.min() < 1 or z.max() > MAX_Z):
-        bad = z[(z < 1) | (z > MAX_Z)].ravel()[0]
-        raise ValueError(f"atomic number {bad} is not between 1 and {MAX_Z}")
-    return np.array(SYMBOLS)[z]
+    return np.array(SYMBOLS)[_check_z(z)]
+
+
+def _check_z(z: ArrayLike) -> NDArray[np.int64]:
+    given = np.asarray(z)
+    # Whatever is no number at all becomes 0, which is no atomic number either.
+    numbers = given if given.dtype.kind in "iuf" else np.zeros(given.shape)
+    bad = ~((numbers >= 1) & (numbers <= MAX_Z) & (numbers == np.floor(numbers)))
+    if bad.any():
+        raise ValueError(f"{given[bad].flat[0]} is not an atomic number from 1 to {MAX_Z}")
+    return numbers.astype(np.int64)
 
 
 def valence_orbital_populations(z: ArrayLike) -> NDArray[np.float64]:
@@ -228,7 +237,7 @@ def valence_orbital_populations(z: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     z : array-like of int, shape (...)
-        Atomic numbers.
+        Atomic numbers from 1 to 103.
 
     Returns
     -------
@@ -236,15 +245,20 @@ def valence_orbital_populations(z: ArrayLike) -> NDArray[np.float64]:
         Electrons in each orbital, at index l² + l + m; the electrons of a shell are
         spread evenly over its 2l + 1 orbitals.
 
+    Raises
+    ------
+    ValueError
+        If a value is not an integer from 1 to 103.
+
     Examples
     --------
     >>> from qcanvas_sklearn.elements import valence_orbital_populations
     >>> valence_orbital_populations(6)[:4].round(3)  # carbon: 2s2 2p2
     array([2.   , 0.667, 0.667, 0.667])
     """
-    z = np.asarray(z)
+    numbers = _check_z(z)
     blocks = [
-        np.repeat((property_values(shell)[z] / (2 * l + 1))[..., None], 2 * l + 1, axis=-1)
+        np.repeat((property_values(shell)[numbers] / (2 * l + 1))[..., None], 2 * l + 1, -1)
         for l, shell in enumerate(_SHELLS)
     ]
     return np.concatenate(blocks, axis=-1)

@@ -7,7 +7,7 @@ so that nobody mistakes reading for prediction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = [
     "DEBYE_PER_E_ANGSTROM",
     "GROUPS",
+    "HARTREE_IN_EV",
     "IDENTITIES",
     "LABELS",
+    "METAL_GAP_EV",
     "TARGETS",
     "Identity",
     "Label",
@@ -29,10 +31,15 @@ __all__ = [
     "identity_residuals",
     "resolve_targets",
     "target_parity",
+    "target_units",
 ]
 
 #: Dipole moment of one elementary charge displaced by one Å, in debye.
 DEBYE_PER_E_ANGSTROM = 4.803204
+#: One hartree in eV (CODATA 2018).
+HARTREE_IN_EV = 27.211386245988
+#: Largest gap in eV of a pair that counts as metal-like.
+METAL_GAP_EV = 0.3
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     for group in dict.fromkeys(t.group for t in _TARGET_ROWS)
 }
 
-_LABEL_ROWS = (
+_LABEL_ROWS: tuple[tuple[str, Literal["float", "bool", "string"], str, str], ...] = (
     ("system_id_guess", "string", "-", "name of the pair"),
     ("n_atoms", "float", "-", "number of atoms, 2"),
     ("total_energy_ev", "float", "eV", "total energy"),
@@ -157,7 +164,7 @@ _LABEL_ROWS = (
     ("max_occupancy", "float", "e", "largest occupation of a level"),
     ("softness_evinv", "float", "1/eV", "softness, 1 / eta"),
     ("electrophilicity_ev", "float", "eV", "electrophilicity index, mu^2 / (2 eta)"),
-    ("metal_like", "bool", "-", "gap not above 0.3 eV"),
+    ("metal_like", "bool", "-", f"gap not above {METAL_GAP_EV} eV"),
     ("no_virtual_in_basis", "bool", "-", "all orbitals are occupied: no LUMO"),
     ("dipole_mag_d", "float", "D", "dipole moment"),
     ("dipole_x_d", "float", "D", "dipole, x"),
@@ -237,6 +244,8 @@ def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
     ------
     ValueError
         If a name is neither a target nor a group, or none is given.
+    TypeError
+        If `target` is neither a name nor a sequence of names.
 
     Examples
     --------
@@ -246,6 +255,8 @@ def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
     """
     if target is None:
         return list(TARGETS)
+    if not isinstance(target, Iterable):
+        raise TypeError(f"target must be a name, a sequence of names or None, got {target!r}")
     keys: list[str] = []
     for name in [target] if isinstance(target, str) else target:
         if not isinstance(name, str) or (name not in TARGETS and name not in GROUPS):
@@ -268,6 +279,18 @@ def target_parity(key: object) -> int:
     (1, -1, 0)
     """
     return TARGETS[key].parity if isinstance(key, str) and key in TARGETS else 0
+
+
+def target_units(keys: Sequence[str]) -> dict[str, str]:
+    """Units by target key; empty text where a key is none of the 18.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.targets import target_units
+    >>> target_units(["e_g_ev", "my_target"])
+    {'e_g_ev': 'eV', 'my_target': ''}
+    """
+    return {key: TARGETS[key].unit if key in TARGETS else "" for key in keys}
 
 
 def derive_targets(values: pd.DataFrame) -> pd.DataFrame:
@@ -328,6 +351,6 @@ def identity_residuals(labels: pd.DataFrame) -> pd.Series:
             columns = [labels[key].to_numpy(dtype=float) for key in identity.inputs]
             given = labels[identity.target].to_numpy(dtype=float)
             difference = np.abs(given - identity.function(*columns))
-            seen = difference[np.isfinite(difference)]
+            seen = difference[~np.isnan(difference)]
             residuals[identity.formula] = seen.max() if seen.size else np.nan
     return pd.Series(residuals, dtype=float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from ..targets import TARGETS, resolve_targets
+from ..targets import TARGETS, resolve_targets, target_units
 from ._check import PAIR_COLUMNS
 from ._pairs import PairData
 
@@ -19,7 +20,7 @@ __all__ = ["bundled_pairs", "load_pairs"]
 
 @lru_cache(maxsize=1)
 def bundled_pairs() -> PairData:
-    """The bundled `PairData`, read once and shared: its arrays are read-only."""
+    """The bundled `PairData`, read once and shared; `load_pairs` gives a copy to change."""
     with as_file(files("qcanvas_sklearn.datasets").joinpath("data/pairs.npz")) as path:
         return PairData.load(path)
 
@@ -91,7 +92,7 @@ def load_pairs(
     if isinstance(target, str) and target in TARGETS:
         values = values[target]
     if not as_frame:
-        data, values = data.to_numpy(), values.to_numpy(dtype=float)
+        data, values = data.to_numpy(copy=True), values.to_numpy(dtype=float, copy=True)
     if return_X_y:
         return data, values
     text = files("qcanvas_sklearn.datasets").joinpath("data/pairs.rst")
@@ -99,8 +100,8 @@ def load_pairs(
         data=data,
         target=values,
         labels=pairs.labels.copy(),
-        pairs=pairs,
+        pairs=replace(pairs),
         target_names=names,
-        units={name: TARGETS[name].unit for name in names},
+        units=target_units(names),
         DESCR=text.read_text(encoding="utf-8"),
     )

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
 from ..elements import alphabetical_rank, atomic_numbers
 
-__all__ = ["CheckedPairs", "check_pairs", "looks_like_pairs"]
+__all__ = ["CheckedPairs", "check_pairs", "looks_like_pairs", "validate_pairs"]
 
 PAIR_COLUMNS = ("element_1", "element_2")
 DISTANCE_COLUMN = "distance_ang"
@@ -33,12 +35,17 @@ class CheckedPairs(NamedTuple):
 
 def looks_like_pairs(X: Any) -> bool:
     """Whether `X` is meant as element pairs: named columns, or text in two or three."""
-    if isinstance(X, pd.DataFrame):
-        if set(PAIR_COLUMNS) <= set(X.columns):
-            return True
-        X = X.to_numpy(dtype=object)
-    array = np.asarray(X, dtype=object) if not isinstance(X, np.ndarray) else X
-    if array.ndim != 2 or array.shape[1] not in (2, 3) or array.dtype.kind not in "OUST":
+    if isinstance(X, pd.DataFrame) and set(PAIR_COLUMNS) <= set(X.columns):
+        return True
+    # Tables are wide, so their shape is asked for before they are converted.
+    shape = getattr(X, "shape", None)
+    if shape is not None and (len(shape) != 2 or shape[1] not in (2, 3)):
+        return False
+    try:
+        array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
+    except ValueError:  # rows that differ in length
+        return False
+    if array.ndim != 2 or array.shape[1] not in (2, 3) or array.dtype.kind not in "OUT":
         return False
     return any(isinstance(value, str) for value in array[:, :2].ravel())
 
@@ -100,6 +107,41 @@ def check_pairs(X: Any) -> CheckedPairs:
     return CheckedPairs(z, distance)
 
 
+def validate_pairs(estimator: BaseEstimator, X: Any, *, reset: bool) -> CheckedPairs:
+    """`check_pairs`, with scikit-learn's bookkeeping of columns on an estimator.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are set or compared.
+    X : array-like of shape (n, 2) or (n, 3), or DataFrame
+        As for :func:`check_pairs`.
+    reset : bool
+        True in ``fit``.
+
+    Returns
+    -------
+    CheckedPairs
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_pairs`; also if the columns are not those seen in ``fit``. A list
+        of pairs has no names and is accepted behind a DataFrame.
+    """
+    pairs = check_pairs(X)
+    if reset or hasattr(X, "columns"):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    else:
+        n_columns = 2 if pairs.distance is None else 3
+        if n_columns != estimator.n_features_in_:
+            raise ValueError(
+                f"X has {n_columns} features, but {type(estimator).__name__} is expecting "
+                f"{estimator.n_features_in_} features as input"
+            )
+    return pairs
+
+
 def _check_symbols(symbols: NDArray) -> NDArray[np.int64]:
     z = atomic_numbers(symbols)
     if (z == 0).any():
@@ -120,14 +162,12 @@ def _check_symbols(symbols: NDArray) -> NDArray[np.int64]:
 
 
 def _check_distances(values: NDArray) -> NDArray[np.float64]:
-    try:
-        distance = values.astype(np.float64)
-    except (TypeError, ValueError):
-        raise ValueError("bond lengths (third column) must be numbers in angstrom") from None
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
+    distance = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.isfinite(distance) & (distance > 0))
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"row {row}: the bond length {distance[row]} is not a positive number of angstrom"
+            f"row {row}: the bond length {values[row]!r} is not a positive number of angstrom"
         )
     return distance

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ..elements import alphabetical_rank, atomic_numbers
-from ..targets import LABELS
+from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
+from ..targets import LABELS, Label
+from ._files import written_whole
 
 __all__ = ["N_ORBITALS", "PairData", "empty_labels", "save_atomically"]
 
 #: Orbitals s, p, d, f of one atom, at index l² + l + m.
 N_ORBITALS = 16
 _SHELL_STARTS = (0, 1, 4, 9)
-_KIND_DTYPES = {"float": "float64", "bool": "boolean", "string": "object"}
+_ARRAYS = (
+    "elements", "positions", "orbital_populations", "charges", "dipole", "populations",
+    "quality",
+)  # fmt: skip
 
 
 def empty_labels(n: int) -> pd.DataFrame:
@@ -32,35 +34,50 @@ def empty_labels(n: int) -> pd.DataFrame:
 
 def conform_labels(labels: pd.DataFrame) -> pd.DataFrame:
     """Bring a label table to the 37 columns and their types; absent ones are missing."""
+    if not isinstance(labels, pd.DataFrame):
+        raise TypeError(f"labels must be a DataFrame, got {type(labels).__name__}")
     unknown = [column for column in labels.columns if column not in LABELS]
     if unknown:
         raise ValueError(f"unknown label columns {unknown}; known are {list(LABELS)}")
-    columns: dict[str, object] = {}
-    for key, label in LABELS.items():
-        if key not in labels:
-            fill = None if label.kind == "string" else np.nan
-            values = pd.Series([fill] * len(labels), dtype="object")
-        else:
-            values = labels[key].reset_index(drop=True)
-        if label.kind == "bool":
-            values = values.astype("object").where(values.notna(), None)
-        columns[key] = values.astype(_KIND_DTYPES[label.kind])
-    return pd.DataFrame(columns)
+    missing = pd.Series([None] * len(labels), dtype="object")
+    return pd.DataFrame(
+        {key: _conform_column(labels.get(key, missing), label) for key, label in LABELS.items()}
+    )
 
 
-def save_atomically(path: str | os.PathLike[str], arrays: dict[str, NDArray]) -> None:
-    """Write a compressed ``.npz`` beside `path` first, then rename it into place."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+def _conform_column(values: pd.Series, label: Label) -> Any:
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+        if label.kind == "float":
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        objects = values.astype("object").where(values.notna(), None).array
+        dtype = "boolean" if label.kind == "bool" else "object"
+        return pd.Series(objects, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"label {label.key!r} does not hold values of kind {label.kind!r}: {error}"
+        ) from error
+
+
+def _unordered_code(z: NDArray[np.int64]) -> NDArray[np.int64]:
+    return z.min(axis=1) * (MAX_Z + 1) + z.max(axis=1)
+
+
+def _freeze(array: NDArray) -> NDArray:
+    array.flags.writeable = False
+    return array
+
+
+def _read_only(values: ArrayLike, dtype: DTypeLike) -> NDArray:
+    """`values` as an array that nobody can write to: itself if it is one, else a copy."""
+    array = np.asarray(values, dtype=dtype)
+    shared = array.flags.writeable or array.base is not None
+    return _freeze(array.copy()) if shared else array
+
+
+def save_atomically(path: str | os.PathLike[str], arrays: dict[str, Any]) -> None:
+    """Write a compressed ``.npz`` that appears under its name when it is complete."""
+    with written_whole(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,8 +117,8 @@ class PairData:
     Raises
     ------
     ValueError
-        If a shape is wrong, an element unknown, a pair not in canonical order, or a
-        value infinite.
+        If a shape is wrong, an element unknown, a pair not in canonical order, a label
+        of the wrong kind, or a value of an array infinite.
 
     Examples
     --------
@@ -124,32 +141,31 @@ class PairData:
     skipped: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        elements = np.asarray(self.elements, dtype="<U2")
-        n = len(elements)
+        arrays = {"elements": _read_only(self.elements, np.str_)}
+        for name in ("positions", "orbital_populations", "charges", "dipole"):
+            arrays[name] = _read_only(getattr(self, name), np.float64)
+        if self.images is not None:
+            arrays["images"] = _read_only(self.images, np.float32)
+        populations = self.populations
+        if populations is None:
+            populations = arrays["orbital_populations"].sum(axis=-1)
+        arrays["populations"] = _read_only(populations, np.float64)
+        n = arrays["elements"].shape[0] if arrays["elements"].ndim else 0
+        quality = ["ok"] * n if self.quality is None else self.quality
+        arrays["quality"] = _read_only(quality, np.str_)
         shapes = {
             "elements": (n, 2), "positions": (n, 2, 3), "charges": (n, 2), "dipole": (n, 3),
             "orbital_populations": (n, 2, N_ORBITALS), "populations": (n, 2),
             "images": (n, 10, 32, 32), "quality": (n,),
         }  # fmt: skip
-        arrays: dict[str, NDArray] = {"elements": elements}
-        for name in ("positions", "orbital_populations", "charges", "dipole"):
-            arrays[name] = np.array(getattr(self, name), dtype=np.float64)
-        if self.images is not None:
-            arrays["images"] = np.array(self.images, dtype=np.float32)
-        populations = self.populations
-        if populations is None:
-            populations = arrays["orbital_populations"].sum(axis=-1)
-        arrays["populations"] = np.array(populations, dtype=np.float64)
-        quality = ["ok"] * n if self.quality is None else self.quality
-        arrays["quality"] = np.asarray(quality, dtype=np.str_)
         for name, array in arrays.items():
             if array.shape != shapes[name]:
                 raise ValueError(f"{name} has shape {array.shape}, expected {shapes[name]}")
             if array.dtype.kind == "f" and np.isinf(array).any():
                 raise ValueError(f"{name} holds infinite values")
-            array.flags.writeable = False
             object.__setattr__(self, name, array)
         self._check_elements()
+        object.__setattr__(self, "elements", _read_only(self.elements, "<U2"))
         labels = empty_labels(n) if self.labels is None else conform_labels(self.labels)
         if len(labels) != n:
             raise ValueError(f"labels has {len(labels)} rows, expected {n}")
@@ -174,20 +190,30 @@ class PairData:
         return f"PairData({len(self)} pairs, provenance={self.provenance!r})"
 
     def __getitem__(self, index: int | slice | ArrayLike) -> PairData:
-        if isinstance(index, (int, np.integer)):
-            index = [int(index)]
-        rows = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
-        return PairData(
-            self.elements[rows], self.positions[rows], self.orbital_populations[rows],
-            self.charges[rows], self.dipole[rows], self.labels.iloc[rows], self.provenance,
-            None if self.images is None else self.images[rows],
-            self.populations[rows], self.quality[rows], self.skipped,
-        )  # fmt: skip
+        rows = np.arange(len(self))
+        rows = np.atleast_1d(rows[pd.api.indexers.check_array_indexer(rows, index)])
+        arrays: dict[str, Any] = {
+            name: _freeze(getattr(self, name)[rows]) for name in self._array_names()
+        }
+        return replace(self, labels=self.labels.iloc[rows], **arrays)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Neither pickle nor deepcopy keeps the flag of an array that nobody may write to.
+        self.__dict__.update(state)
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                _freeze(value)
+
+    def __sklearn_clone__(self) -> PairData:
+        return self
+
+    def _array_names(self) -> tuple[str, ...]:
+        return _ARRAYS if self.images is None else (*_ARRAYS, "images")
 
     @cached_property
     def z(self) -> NDArray[np.int64]:
         """Atomic numbers, shape (n, 2)."""
-        return atomic_numbers(self.elements)
+        return _freeze(atomic_numbers(self.elements))
 
     @property
     def names(self) -> NDArray[np.str_]:
@@ -221,15 +247,22 @@ class PairData:
         -------
         ndarray of int64, shape (m,)
             First row that holds the pair; -1 where there is none.
+
+        Raises
+        ------
+        ValueError
+            If `pairs` is not of shape (m, 2).
         """
         z = np.asarray(pairs)
+        if z.ndim != 2 or z.shape[1] != 2:
+            raise ValueError(f"pairs must have shape (m, 2), got {z.shape}")
         if z.dtype.kind not in "iu":
             z = atomic_numbers(z)
-        rows = np.full((256, 256), -1, dtype=np.int64)
-        first = self.z[::-1]
-        rows[first[:, 0], first[:, 1]] = np.arange(len(self))[::-1]
-        rows[first[:, 1], first[:, 0]] = rows[first[:, 0], first[:, 1]]
-        return rows[z[:, 0], z[:, 1]]
+        z = np.where((z > 0) & (z <= MAX_Z), z, 0)
+        known, first = np.unique(_unordered_code(self.z), return_index=True)
+        rows = np.full((MAX_Z + 1) ** 2, -1, dtype=np.int64)
+        rows[known] = first
+        return rows[_unordered_code(z)]
 
     @staticmethod
     def concat(parts: Sequence[PairData]) -> PairData:
@@ -256,20 +289,19 @@ class PairData:
             raise ValueError("concat needs at least one PairData")
         with_images = [part.images is not None for part in parts]
         if any(with_images) and not all(with_images):
-            raise ValueError("some parts carry images and others do not; they cannot be stacked")
-
-        def stack(name: str) -> NDArray:
-            return np.concatenate([getattr(part, name) for part in parts])
-
+            raise ValueError("some parts carry images, others do not; they cannot be stacked")
+        arrays: dict[str, Any] = {
+            name: _freeze(np.concatenate([getattr(part, name) for part in parts]))
+            for name in parts[0]._array_names()
+        }
         return PairData(
-            stack("elements"), stack("positions"), stack("orbital_populations"),
-            stack("charges"), stack("dipole"),
-            pd.concat([part.labels for part in parts], ignore_index=True),
-            " + ".join(dict.fromkeys(part.provenance for part in parts if part.provenance)),
-            stack("images") if all(with_images) else None,
-            stack("populations"), stack("quality"),
-            tuple(item for part in parts for item in part.skipped),
-        )  # fmt: skip
+            **arrays,
+            labels=pd.concat([part.labels for part in parts], ignore_index=True),
+            provenance=" + ".join(
+                dict.fromkeys(part.provenance for part in parts if part.provenance)
+            ),
+            skipped=tuple(item for part in parts for item in part.skipped),
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One flat table: elements, geometry, charges, populations, labels.
@@ -280,7 +312,10 @@ class PairData:
             ``element_1, element_2, quality``, the 37 labels, and for each atom its z
             coordinate (Å), charge, population and shell populations (e).
         """
-        out = {"element_1": self.elements[:, 0], "element_2": self.elements[:, 1]}
+        out: dict[str, Any] = {
+            "element_1": self.elements[:, 0],
+            "element_2": self.elements[:, 1],
+        }
         out["quality"] = self.quality
         out |= {key: self.labels[key] for key in self.labels}
         shells = self.shell_populations
@@ -301,17 +336,11 @@ class PairData:
         path : path-like
             File to write; it appears under its name only when it is complete.
         """
-        arrays = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in ("labels", "provenance", "skipped", "images")
-        }
-        if self.images is not None:
-            arrays["images"] = self.images
+        arrays = {name: getattr(self, name) for name in self._array_names()}
         for key, label in LABELS.items():
             column = self.labels[key]
             if label.kind == "string":
-                arrays["label_" + key] = column.fillna("").to_numpy(dtype=np.str_)
+                arrays["label_" + key] = column.where(column.notna(), "").to_numpy(np.str_)
             else:
                 arrays["label_" + key] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         arrays["provenance"] = np.array(self.provenance)
@@ -340,11 +369,13 @@ class PairData:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             labels = pd.DataFrame({key: arrays.pop("label_" + key) for key in LABELS})
-            labels["system_id_guess"] = labels["system_id_guess"].replace("", None)
+            labels = labels.mask(labels == "")
             provenance = str(arrays.pop("provenance"))
             skipped = tuple((str(item), str(why)) for item, why in arrays.pop("skipped"))
             return cls(**arrays, labels=labels, provenance=provenance, skipped=skipped)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
             raise
         except Exception as error:
-            raise ValueError(f"{os.fspath(path)!r} is not a complete PairData file: {error}")
+            raise ValueError(
+                f"{os.fspath(path)!r} is not a complete PairData file: {error}"
+            ) from error

@@ -1,0 +1,70 @@
+"""Where data are kept, and files that are complete as soon as they have their name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+__all__ = ["check_writable", "data_home", "written_whole"]
+
+
+def data_home(given: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of downloads and caches.
+
+    The `given` one, or ``$QCANVAS_DATA``, or else ``~/qcanvas_data``.
+    """
+    return Path(given or os.environ.get("QCANVAS_DATA") or "~/qcanvas_data").expanduser()
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """`path`, if a file can stand there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its directory does not exist.
+    IsADirectoryError
+        If it is a directory itself.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a directory, not a file to write")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no directory {os.fspath(path.parent)!r} for {path.name!r}")
+    return path
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A new binary file that takes the place of `path` when the block ends well.
+
+    It is written beside `path` first, then renamed; where the block raises, it is deleted
+    and `path` is as before.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write, new or to be replaced.
+
+    Yields
+    ------
+    file : binary file
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If no file can stand at `path`.
+    """
+    path = check_writable(path)
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

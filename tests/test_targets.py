@@ -1,0 +1,140 @@
+"""Targets, labels and the algebra between them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qcanvas_sklearn.datasets import load_pairs
+from qcanvas_sklearn.targets import (
+    DEBYE_PER_E_ANGSTROM,
+    GROUPS,
+    IDENTITIES,
+    LABELS,
+    TARGETS,
+    derive_targets,
+    identity_residuals,
+    resolve_targets,
+    target_parity,
+)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return load_pairs().pairs
+
+
+def test_there_are_18_targets_in_groups_and_37_labels():
+    assert len(TARGETS) == 18
+    assert len(LABELS) == 37
+    assert [key for keys in GROUPS.values() for key in keys] == list(TARGETS)
+    assert {group: len(keys) for group, keys in GROUPS.items()} == {
+        "frontier": 3, "energy": 4, "reactivity": 7, "charge": 3, "geometry": 1,
+    }  # fmt: skip
+    for key, target in TARGETS.items():
+        assert target.key == key
+        assert target.definition
+        assert LABELS[key].kind == "float"
+        assert LABELS[key].unit == target.unit
+
+
+def test_kinds_of_labels():
+    flags = {key for key, label in LABELS.items() if label.kind == "bool"}
+    assert flags == {"metal_like", "no_virtual_in_basis", "geom_converged", "scc_converged"}
+    assert [key for key, label in LABELS.items() if label.kind == "string"] == [
+        "system_id_guess"
+    ]
+    assert all(label.unit and label.description for label in LABELS.values())
+
+
+@pytest.mark.parametrize(
+    ("target", "keys"),
+    [
+        ("e_g_ev", ["e_g_ev"]),
+        ("charge", ["dipole_mag_d", "dipole_z_d", "q_absmean"]),
+        (["distance_ang", "frontier"], ["distance_ang", "e_g_ev", "e_homo_ev", "e_lumo_ev"]),
+        (("e_lumo_ev", "frontier"), ["e_lumo_ev", "e_g_ev", "e_homo_ev"]),
+        (np.array(["i_ev", "i_ev"]), ["i_ev"]),
+        (pd.Index(["i_ev", "a_ev"]), ["i_ev", "a_ev"]),
+        (None, list(TARGETS)),
+    ],
+)
+def test_targets_are_resolved_in_the_order_asked_for(target, keys):
+    assert resolve_targets(target) == keys
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "match"),
+    [
+        ("gap", ValueError, "unknown target 'gap'.*'e_g_ev'.*'frontier'"),
+        (["e_g_ev", "GAP"], ValueError, "unknown target 'GAP'"),
+        ("fermi_level_ev", ValueError, "unknown target 'fermi_level_ev'"),
+        (["e_g_ev", 3], ValueError, "unknown target 3"),
+        (3, TypeError, "got 3"),
+        ([], ValueError, "empty"),
+        ("", ValueError, "unknown target ''"),
+    ],
+)
+def test_wrong_targets_are_named(target, error, match):
+    with pytest.raises(error, match=match):
+        resolve_targets(target)
+
+
+def test_only_the_dipole_along_the_bond_has_a_direction():
+    assert [key for key in TARGETS if target_parity(key) != 1] == ["dipole_z_d"]
+    assert target_parity("dipole_z_d") == -1
+    assert [target_parity(key) for key in ("mine", None, 3, ["e_g_ev"])] == [0, 0, 0, 0]
+
+
+def test_identities_hold_on_the_bundled_labels(pairs):
+    residuals = identity_residuals(pairs.labels)
+    assert residuals.index.tolist() == [identity.formula for identity in IDENTITIES]
+    dipole = residuals.pop("|mu| = 4.8032 |q| d")
+    assert residuals.max() < 1e-8
+    # Charges are printed with eight digits, coordinates with as many.
+    assert dipole < 1e-5
+
+
+@pytest.mark.parametrize("wrong", [5.0, np.inf])
+def test_a_violated_identity_is_seen(pairs, wrong):
+    labels = pairs.labels.copy()
+    labels.loc[7, "chi_ev"] = wrong
+    residuals = identity_residuals(labels)
+    assert residuals["chi = (I + A) / 2"] > 0.1
+    assert residuals["mu = -chi"] > 0.1
+    assert residuals["eta = (I - A) / 2"] == 0
+
+
+def test_residuals_of_absent_and_of_missing_labels():
+    labels = pd.DataFrame({"i_ev": [np.nan], "e_homo_ev": [1.0]})
+    residuals = identity_residuals(labels)
+    assert residuals.index.tolist() == ["I = -E_HOMO"]
+    assert residuals.isna().all()
+
+
+def test_reactivity_follows_from_homo_and_lumo(pairs):
+    frontier = pairs.labels[["e_homo_ev", "e_lumo_ev"]]
+    derived = derive_targets(frontier)
+    added = ["i_ev", "a_ev", "e_g_ev", *GROUPS["reactivity"][2:]]
+    assert set(derived) == {"e_homo_ev", "e_lumo_ev", *added}
+    assert frontier.shape[1] == 2
+    np.testing.assert_allclose(derived[added], pairs.labels[added], rtol=1e-12, atol=1e-12)
+
+
+def test_given_columns_are_not_recomputed_and_zero_hardness_gives_nan():
+    given = pd.DataFrame({"i_ev": [3.0, 4.0], "a_ev": [3.0, 2.0], "chi_ev": [9.0, 9.0]})
+    derived = derive_targets(given)
+    assert derived["chi_ev"].tolist() == [9, 9]
+    assert derived["eta_ev"].tolist() == [0, 1]
+    for key, value in (("softness_evinv", 1), ("electrophilicity_ev", 40.5)):
+        assert np.isnan(derived[key][0])
+        assert derived[key][1] == value
+
+
+def test_dipole_is_that_of_the_charges(pairs):
+    bond = pairs.positions[:, 1] - pairs.positions[:, 0]
+    dipole = DEBYE_PER_E_ANGSTROM * pairs.charges[:, 1, None] * bond
+    np.testing.assert_allclose(pairs.dipole, dipole, atol=1e-5)
+    labels = pairs.labels
+    np.testing.assert_allclose(labels["dipole_z_d"], dipole[:, 2], atol=1e-5)
+    magnitude = DEBYE_PER_E_ANGSTROM * labels["q_absmean"] * pairs.bond_lengths
+    np.testing.assert_allclose(labels["dipole_mag_d"], magnitude, atol=1e-5)
