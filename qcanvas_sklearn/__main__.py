@@ -1,0 +1,209 @@
+"""Command line: ``python -m qcanvas_sklearn <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .datasets import PairData
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+PROGRAM = "python -m qcanvas_sklearn"
+
+#: Exit status where a check fails, and where there is nothing to check or to write.
+CHECK_FAILED, UNUSABLE = 1, 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    Attributes
+    ----------
+    name : str
+        What the user types.
+    help : str
+        One line of help.
+    configure : callable
+        Adds the arguments to a parser.
+    run : callable
+        Does the work, returns the exit status. A ValueError, TypeError, OSError or
+        ImportError becomes a message.
+    """
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+# ----------------------------------------------------------------------- build
+
+
+def _configure_build(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("raw_dir", metavar="RAW_DIR", help="directory of <pair>/detailed.out")
+    parser.add_argument("out", metavar="OUT.npz", help="archive to write")
+    parser.add_argument("--analysis", metavar="DIR", help="write label tables here too")
+    parser.add_argument(
+        "--on-error", choices=("raise", "warn"), default="raise",
+        help="stop at a run that cannot be used, or leave it out (default: raise)",
+    )  # fmt: skip
+    parser.add_argument("--n-jobs", metavar="N", type=int, help="processes (default: 1)")
+    parser.add_argument(
+        "--compat", choices=("published",),
+        help="reproduce the reading of the published archive, which loses the orbitals "
+        "behind a negative population",
+    )  # fmt: skip
+
+
+def _run_build(args: argparse.Namespace) -> int:
+    from .datasets._build import build_archive
+
+    pairs = build_archive(
+        args.raw_dir, args.out, analysis=args.analysis, on_error=args.on_error,
+        n_jobs=args.n_jobs, compat=args.compat,
+    )  # fmt: skip
+    print(f"{args.out}: {len(pairs)} pairs written, {len(pairs.skipped)} runs left out")
+    return 0
+
+
+# ------------------------------------------------------------------------ info
+
+
+def _configure_info(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE",
+        help="archive (.npz), file of PairData.save, or 'bundled' for the bundled table",
+    )  # fmt: skip
+
+
+def _open_pairs(name: str) -> tuple[str, PairData]:
+    """The data under a name, and what kind of source it is."""
+    from .datasets import PairData, bundled_pairs
+    from .datasets._archive import read_npz
+
+    if name == "bundled":
+        return "bundled table", bundled_pairs()
+    with open(name, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = set(archive.namelist())
+        except zipfile.BadZipFile:
+            raise ValueError(f"{name!r} is not an .npz file") from None
+    if "orbital_populations.npy" in members:
+        return "PairData", PairData.load(name)
+    return "archive", read_npz(name)
+
+
+def _run_info(args: argparse.Namespace) -> int:
+    from .datasets._summary import check_pair_data
+
+    kind, pairs = _open_pairs(args.file)
+    quality = Counter(pairs.quality.tolist()).most_common(10)
+    coverage = pairs.labels.notna().sum()
+    partial = [f"{key} {n}" for key, n in coverage.items() if n < len(pairs)]
+    facts = {
+        "kind": kind,
+        "pairs": len(pairs),
+        "elements": len(set(pairs.elements.ravel().tolist())),
+        "provenance": pairs.provenance or "unknown",
+        "images": "none" if pairs.images is None else "x".join(map(str, pairs.images.shape)),
+        "quality": ", ".join(f"{n} {what}" for what, n in quality) or "-",
+        "labels": f"{(coverage == len(pairs)).sum()} of {len(coverage)} complete",
+        "incomplete": ", ".join(partial) or "none",
+        "skipped": len(pairs.skipped),
+    }
+    for name, value in facts.items():
+        print(f"{name + ':':12} {value}")
+    print("checks:")
+    words = {True: "ok", False: "FAILED", None: "note"}
+    failures = 0
+    for check, passed, detail in check_pair_data(pairs):
+        print(f"  {words[passed]:7} {check}: {detail}")
+        if passed is False:
+            failures += 1
+            print(f"{args.file}: check failed: {check}: {detail}", file=sys.stderr)
+    return CHECK_FAILED if failures else 0
+
+
+# ------------------------------------------------------------------------ main
+
+#: The sub-commands, in the order of the help text.
+COMMANDS: tuple[Command, ...] = (
+    Command("build", "turn raw DFTB+ runs into an archive", _configure_build, _run_build),
+    Command("info", "show what a file holds and check it", _configure_info, _run_info),
+)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    from . import __version__
+
+    parser = argparse.ArgumentParser(PROGRAM, description="Data sets of element pairs.")
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name, help=command.help, description=command.help
+        )
+        command.configure(subparser)
+        subparser.set_defaults(command=command)
+    return parser
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None, default=None
+        Arguments; None for those of the process.
+
+    Returns
+    -------
+    int
+        0, 1 where a check failed, or 2 where an input or output is unusable.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.__main__ import main
+    >>> main(["info", "bundled"])  # doctest: +ELLIPSIS
+    kind:        bundled table
+    pairs:       2850
+    ...
+    0
+    """
+    args = _make_parser().parse_args(argv)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            status = args.command.run(args)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader, as in `| head`, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            print(f"{PROGRAM} {args.command.name}: {_message(error)}", file=sys.stderr)
+            status = UNUSABLE
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,328 @@
+"""The layout of the public QuantumCanvas archive, ``dataset_combined.npz``."""
+
+from __future__ import annotations
+
+import math
+import os
+import reprlib
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..elements import alphabetical_rank, atomic_numbers, valence_orbital_populations
+from ..targets import HARTREE_IN_EV, LABELS, Label
+from ._labels import DIPOLE_LABELS
+from ._pairs import N_ORBITALS, PairData, save_atomically
+from ._safe_pickle import Rows, read_arrays
+
+__all__ = ["DOI", "read_archive", "read_npz", "write_npz"]
+
+DOI = "10.5281/zenodo.20631934"
+
+_LAYOUT = {
+    "images": Rows("f", (10, 32, 32)),
+    "geometries": Rows("f", (2, 4)),
+    "elements": Rows("UO", (2,)),
+    "labels": Rows("O", ()),
+    "metadata": Rows("O", ()),
+    "pair_names": Rows("UO", ()),
+}
+_MAX_BYTES = 4 * 2**30
+# Populations are stored with seven digits; an atom lacks or gains whole electrons where
+# its number of valence electrons is another one.
+_CHARGE_TOLERANCE = 1e-3
+
+
+def read_npz(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> PairData:
+    """Read a file in the layout of the QuantumCanvas archive, safely.
+
+    The archive holds pickled Python objects. They are rebuilt from plain values only: a
+    file that asks for anything else is refused by name, and nothing in it is ever run.
+
+    Parameters
+    ----------
+    path : path-like
+        The ``.npz`` file, as the archive's authors, their builder or :func:`write_npz`
+        wrote it.
+    max_bytes : int, default=4 GiB
+        Largest accepted size of the decompressed arrays.
+
+    Returns
+    -------
+    PairData
+        With `images` and `populations`; the archive has no orbital populations, which are
+        NaN. Charges are the valence electrons of the neutral atoms less the populations,
+        and NaN, with ``quality`` ``"charges-unknown"``, where they do not add up to the
+        total charge. Atoms in reverse order are exchanged, together with their images.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, too large, of another layout, contradicts itself, or its
+        pickled data ask for anything but plain values.
+
+    Warns
+    -----
+    UserWarning
+        If there are labels beyond the 37 known ones. They are left out.
+
+    See Also
+    --------
+    fetch_quantumcanvas : Download the archive and read it.
+
+    References
+    ----------
+    .. [1] QuantumCanvas data set, doi:10.5281/zenodo.20631934.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from qcanvas_sklearn.datasets import load_pairs, read_npz, write_npz
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "three.npz"
+    ...     write_npz(load_pairs().pairs[:3], path)
+    ...     pairs = read_npz(path)
+    >>> pairs.names.tolist(), pairs.images.shape
+    (['Ag_Ag', 'Ag_Al', 'Ag_Ar'], (3, 10, 32, 32))
+    """
+    return read_archive(path, max_bytes=max_bytes)
+
+
+def read_archive(
+    path: str | os.PathLike[str], *, provenance: str | None = None, max_bytes: int = _MAX_BYTES
+) -> PairData:
+    """:func:`read_npz` of a file whose `provenance` may be known otherwise."""
+    path = Path(path)
+    with open(path, "rb") as file:
+        try:
+            arrays = read_arrays(file, _LAYOUT, max_bytes)
+            pairs = _to_pairs(arrays, provenance or _provenance(arrays["metadata"], path))
+        except Exception as error:
+            # zipfile and zlib fail in many ways on damaged files; all mean the same here.
+            reason = str(error) or type(error).__name__
+            raise ValueError(
+                f"{os.fspath(path)!r} cannot be read as a QuantumCanvas archive: {reason}"
+            ) from error
+    unknown = sorted({key for row in arrays["labels"] for key in row} - LABELS.keys())
+    if unknown:
+        warnings.warn(
+            f"left out labels of {path.name} that are not among the 37 known ones: "
+            f"{unknown[:20]}",
+            UserWarning,
+            stacklevel=3,
+        )
+    return pairs
+
+
+def _provenance(metadata: NDArray[np.object_], path: Path) -> str:
+    named = [row.get("provenance") for row in metadata if isinstance(row, dict)]
+    texts = dict.fromkeys(text for text in named if isinstance(text, str))
+    return " + ".join(texts) or (
+        f"{path.name}, in the layout of the QuantumCanvas archive (doi:{DOI})"
+    )
+
+
+def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
+    elements = _check_elements(arrays["elements"], arrays["pair_names"])
+    labels = _label_table(arrays["labels"])
+    geometries = arrays["geometries"].astype(np.float64)
+    images = arrays["images"]
+    rank = alphabetical_rank()[atomic_numbers(elements)]
+    reverse = rank[:, 0] > rank[:, 1]
+    if reverse.any():
+        images = images.astype(np.float32)
+        images[reverse] = _exchange_atoms(images[reverse])
+        elements[reverse] = elements[reverse, ::-1]
+        # A half turn about x keeps the first atom below the second.
+        geometries[reverse] = geometries[reverse, ::-1] * [1, -1, -1, 1]
+        labels.loc[reverse, DIPOLE_LABELS[1:]] *= -1
+    populations = geometries[..., 3]
+    charges = _charges(elements, populations, labels["total_charge"].to_numpy())
+    return PairData(
+        elements=elements,
+        positions=geometries[..., :3],
+        orbital_populations=np.full((len(elements), 2, N_ORBITALS), np.nan),
+        charges=charges,
+        dipole=labels[DIPOLE_LABELS].to_numpy(),
+        labels=labels,
+        provenance=provenance,
+        images=images,
+        populations=populations,
+        quality=np.where(np.isnan(charges[:, 0]), "charges-unknown", "ok"),
+    )
+
+
+def _check_elements(elements: NDArray, names: NDArray) -> NDArray[np.str_]:
+    """Symbols as text, after a look at whether they are elements and fit the names."""
+    unknown = (atomic_numbers(elements) == 0).any(axis=1)
+    for row, (pair, name) in enumerate(zip(elements.tolist(), names.tolist(), strict=True)):
+        if unknown[row]:
+            raise ValueError(f"row {row}: unknown element in {reprlib.repr(pair)}")
+        if not isinstance(name, str) or sorted(name.split("_")) != sorted(pair):
+            raise ValueError(f"row {row}: {reprlib.repr(name)} is no name of {pair}")
+    return elements.astype("<U2")
+
+
+def _label_table(rows: NDArray[np.object_]) -> pd.DataFrame:
+    for row, values in enumerate(rows):
+        if not isinstance(values, dict):
+            raise ValueError(f"row {row}: labels are {reprlib.repr(values)}, not a dict")
+    return pd.DataFrame(
+        {
+            key: pd.Series(
+                [_label_value(values.get(key), label, row) for row, values in enumerate(rows)],
+                dtype=float if label.kind == "float" else object,
+            )
+            for key, label in LABELS.items()
+        }
+    )
+
+
+def _label_value(value: Any, label: Label, row: int) -> float | bool | str | None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    number = isinstance(value, (bool, int, float))
+    if label.kind == "float" and number:
+        return float(value)
+    if label.kind == "bool" and number and value in (0, 1):
+        return bool(value)
+    if label.kind == "string" and isinstance(value, str):
+        return value
+    raise ValueError(
+        f"row {row}: label {label.key!r} is {reprlib.repr(value)}, expected a {label.kind}"
+    )
+
+
+def _charges(
+    elements: NDArray[np.str_], populations: NDArray, total: NDArray
+) -> NDArray[np.float64]:
+    valence = valence_orbital_populations(atomic_numbers(elements)).sum(axis=-1)
+    charges = valence - populations
+    known = np.abs(charges.sum(axis=1) - np.nan_to_num(total)) <= _CHARGE_TOLERANCE
+    return np.where(known[:, None], charges, np.nan)
+
+
+def _rendering() -> ModuleType:
+    # Images are built on data sets; here alone a data set asks for images.
+    from ..images import rendering
+
+    return rendering
+
+
+def _exchange_atoms(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    rendering = _rendering()
+    try:
+        amplitudes = rendering.recover_amplitudes(images)
+    except ValueError as error:
+        raise ValueError(f"among the pairs in reverse order, {error}") from error
+    for columns in rendering.AMPLITUDES_OF_CHANNEL:
+        amplitudes[:, columns] = amplitudes[:, columns][:, ::-1]
+    return rendering.render(amplitudes)
+
+
+def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
+    """Write a file in the layout of the QuantumCanvas archive.
+
+    The published loaders (``numpy.load(path, allow_pickle=True)``) read it unchanged, and
+    :func:`read_npz` without pickle. Orbital populations and `quality` have no place in
+    this layout; :meth:`PairData.save` keeps them.
+
+    Parameters
+    ----------
+    pairs : PairData
+        The pairs. Images are written as they are, or rendered where there are none.
+    path : path-like
+        File to write; it appears under its name only when it is complete.
+
+    Raises
+    ------
+    TypeError
+        If `pairs` is no PairData.
+    ValueError
+        If there are neither images nor populations to render them from.
+
+    Notes
+    -----
+    The file holds ``images`` (float32, shape (n, 10, 32, 32)), ``geometries`` (x, y, z in
+    Å and population in electrons, shape (n, 2, 4); float64, where the archive rounds to
+    float32), ``elements``, ``pair_names``, and one dict a row in ``labels`` (values are
+    float, bool and str; NaN where missing) and ``metadata`` (dipole in atomic units,
+    energies in hartree, and the provenance).
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from qcanvas_sklearn.datasets import load_pairs, write_npz
+    >>> pairs = load_pairs().pairs
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "one.npz"
+    ...     write_npz(pairs[pairs.find([["Ag", "Al"]])], path)
+    ...     with np.load(path, allow_pickle=True) as file:
+    ...         file["labels"][0]["e_homo_ev"], file["elements"][0].tolist()
+    (-4.2628, ['Ag', 'Al'])
+    """
+    if not isinstance(pairs, PairData):
+        raise TypeError(f"pairs must be a PairData, got {type(pairs).__name__}")
+    geometries = np.concatenate([pairs.positions, pairs.populations[..., None]], axis=-1)
+    save_atomically(
+        path,
+        {
+            "images": _images(pairs),
+            "geometries": geometries,
+            "elements": pairs.elements,
+            "labels": _object_array(_label_dicts(pairs)),
+            "metadata": _object_array(_metadata_dicts(pairs)),
+            "pair_names": pairs.names,
+        },
+    )
+
+
+def _images(pairs: PairData) -> NDArray[np.float32]:
+    if pairs.images is not None:
+        return pairs.images
+    rendering = _rendering()
+    images = rendering.render(rendering.pair_amplitudes(pairs))
+    if not np.isfinite(images).all():
+        row = int(np.argmin(np.isfinite(images).all(axis=(1, 2, 3))))
+        raise ValueError(f"row {row}: {pairs.names[row]} lacks what an image is rendered from")
+    return images
+
+
+def _object_array(items: list[dict[str, Any]]) -> NDArray[np.object_]:
+    return np.fromiter(items, dtype=object, count=len(items))
+
+
+def _label_dicts(pairs: PairData) -> list[dict[str, Any]]:
+    columns = {
+        key: column.astype(object).where(column.notna(), math.nan).tolist()
+        for key, column in pairs.labels.items()
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _metadata_dicts(pairs: PairData) -> list[dict[str, Any]]:
+    dipole = pairs.dipole / _rendering().DEBYE_PER_ATOMIC_UNIT
+    columns = {
+        "pair_name": pairs.names,
+        "total_charge": pairs.labels["total_charge"],
+        "fermi_level": pairs.labels["fermi_level_ev"] / HARTREE_IN_EV,
+        "total_energy": pairs.labels["total_energy_ev"] / HARTREE_IN_EV,
+        "bond_length": pairs.bond_lengths,
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [
+        dict(zip(columns, row, strict=True))
+        | {"dipole_moment": tuple(d), "num_atoms": 2, "provenance": pairs.provenance}
+        for row, d in zip(rows, dipole.tolist(), strict=True)
+    ]
