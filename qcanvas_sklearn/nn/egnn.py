@@ -1,0 +1,149 @@
+"""EGNN: message passing that moves the atoms, equivariant under rigid motions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
+from .layers import Scaling, mlp
+
+__all__ = ["EGNN", "EGNNLayer", "PairEGNN"]
+
+
+class EGNNLayer(nn.Module):
+    r"""Equivariant graph convolution.
+
+    .. math::
+        m_{ij} &= \phi_e(h_i, h_j, \lVert r_i - r_j \rVert^2, e_{ij}) \\
+        r_i' &= r_i + \tfrac{1}{N_i} \sum_j
+            \frac{r_i - r_j}{\lVert r_i - r_j \rVert + 1}\, \phi_r(m_{ij}) \\
+        h_i' &= h_i + \phi_h\bigl(h_i, \textstyle\sum_j m_{ij}\bigr)
+
+    over the :math:`N_i` edges that arrive at i. The difference vectors are divided by their
+    length plus one, as in the authors' stabilised variant, so that distant atoms do not
+    throw each other about.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and of a message.
+    n_edge : int, default=0
+        Features of an edge.
+    moves : bool, default=True
+        Whether the layer moves the atoms; without, the positions are returned as they are.
+
+    References
+    ----------
+    .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural
+       Networks, ICML 2021, equations 3-6, arXiv:2102.09844.
+    """
+
+    def __init__(self, n_hidden: int, n_edge: int = 0, moves: bool = True) -> None:
+        super().__init__()
+        self.message = nn.Sequential(
+            mlp([2 * n_hidden + 1 + n_edge, n_hidden, n_hidden]), nn.SiLU()
+        )
+        self.update = mlp([2 * n_hidden, n_hidden, n_hidden])
+        self.shift = None
+        if moves:
+            last = nn.Linear(n_hidden, 1, bias=False)
+            # Atoms start with small steps: distances enter the next layer squared.
+            nn.init.xavier_uniform_(last.weight, gain=0.01)
+            self.shift = nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.SiLU(), last)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to the new nodes.
+
+        Returns the node features (n, n_hidden), which a rigid motion of all atoms does not
+        change, and the positions (n, 3), which follow it.
+        """
+        source, target = edge_index
+        vectors = edge_vectors(positions, edge_index)
+        ends = [x.index_select(0, target), x.index_select(0, source)]
+        squared = vectors.square().sum(-1, keepdim=True)
+        messages = self.message(torch.cat([*ends, squared, edge], dim=-1))
+        if self.shift is not None:
+            steps = vectors / (lengths(vectors)[:, None] + 1) * self.shift(messages)
+            n_arriving = torch.bincount(target, minlength=len(x)).clamp(min=1)[:, None]
+            positions = positions + sum_messages(steps, target, len(x)) / n_arriving
+        received = sum_messages(messages, target, len(x))
+        return x + self.update(torch.cat([x, received], dim=-1)), positions
+
+
+class EGNN(nn.Module):
+    """Equivariant layers on any graph of atoms.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node.
+    n_layers : int
+        Number of layers.
+    n_edge : int, default=0
+        Features of an edge.
+    last_moves : bool, default=True
+        Whether the last layer moves the atoms too; of no use where only the node features
+        are read.
+
+    References
+    ----------
+    .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021, arXiv:2102.09844.
+    """
+
+    def __init__(
+        self, n_hidden: int, n_layers: int, n_edge: int = 0, last_moves: bool = True
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            EGNNLayer(n_hidden, n_edge, moves=last_moves or i < n_layers - 1)
+            for i in range(n_layers)
+        )
+
+    def forward(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Node features (n, n_hidden) and positions (n, 3) behind the last layer."""
+        for layer in self.layers:
+            x, positions = layer(x, positions, edge_index, edge)
+        return x, positions
+
+
+class PairEGNN(PairGraphNetwork):
+    """EGNN on the two-atom graph of a pair.
+
+    The pair's scalars are edge features. Every layer but the last moves the atoms, so that
+    later layers see the bond at lengths that earlier ones have chosen.
+
+    Parameters
+    ----------
+    n_elements, atom_scaling, pair_scaling, n_outputs
+        As for `PairGraphNetwork`.
+    n_hidden : int, default=128
+        Features of a node.
+    n_layers : int, default=3
+        Number of layers.
+    dropout : float, default=0.0
+        Dropout in the read-out.
+
+    References
+    ----------
+    .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021, arXiv:2102.09844.
+    """
+
+    def __init__(
+        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
+        n_hidden: int = 128, n_layers: int = 3, dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        core = EGNN(n_hidden, n_layers, len(pair_scaling[0]), last_moves=False)
+        super().__init__(
+            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
+        )
+
+    def interact(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> Tensor:
+        """Node features (2 b, n_hidden) behind the core."""
+        return self.core(x, positions, edge_index, edge)[0]

@@ -1,0 +1,137 @@
+"""PairMLP: symmetric pooling of two atoms, then a residual network on scalars."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .layers import Scaling, Standardize, element_one_hot, mlp
+from .radial import GaussianBasis
+
+__all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
+
+#: Centre of the last Gaussian, Å; no bond of the bundled table is longer.
+_LONGEST_BOND = 6.0
+_FIRST_GAIN = 0.1
+
+
+def symmetric_pool(a: Tensor, b: Tensor) -> Tensor:
+    """Sum, product, absolute and squared difference of (n, k) features, (n, 4 k)."""
+    difference = a - b
+    return torch.cat([a + b, a * b, difference.abs(), difference.square()], dim=-1)
+
+
+class ResidualBlock(nn.Module):
+    r"""Pre-norm residual block, :math:`x + W_2\, \mathrm{SiLU}(W_1\, \mathrm{LN}(x))`.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features.
+    dropout : float, default=0.0
+        Dropout behind the activation.
+    """
+
+    def __init__(self, n_hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(n_hidden)
+        self.update = mlp([n_hidden, n_hidden, n_hidden], dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.update(self.norm(x))
+
+
+class PairMLP(nn.Module):
+    r"""Multilayer perceptron on the scalars of a pair.
+
+    .. math::
+        a_k &= \varphi(u_k), \quad u_k = (\mathrm{onehot}(Z_k), t(Z_k), x_k) \\
+        h &= \rho(a_1 + a_2,\; a_1 \odot a_2,\; |a_1 - a_2|,\; (a_1 - a_2)^2,\; x,\; e(r)) \\
+        y &= \gamma \odot \{ W h + c + V [G h \odot (a_1 - a_2)] \}
+            + A_1 u_1 + A_2 u_2 + B x
+
+    with tabulated descriptors :math:`t` of the elements, per-atom scalars :math:`x_k`,
+    pair scalars :math:`x` and Gaussians :math:`e(r)` of the bond length. Of the residual
+    network's part, :math:`W h + c` is even under exchange of the atoms and the other term
+    odd. The last terms are linear, what each atom adds on its own: energies are sums over
+    atoms first, and small differences after that, for which the gain :math:`\gamma` of
+    each target starts below one.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    descriptors : array of shape (n_elements + 1, n_descriptors)
+        Fixed descriptors of the elements, standardised, 0 for no element.
+    atom_scaling : tuple of two arrays of shape (n_atom,)
+        Mean and scale of the per-atom scalars.
+    pair_scaling : tuple of two arrays of shape (n_pair,)
+        Mean and scale of the per-pair scalars.
+    n_outputs : int
+        Number of targets.
+    n_hidden : int, default=256
+        Width of the residual network; atoms have half as many features.
+    n_blocks : int, default=2
+        Residual blocks.
+    n_radial : int, default=16
+        Gaussians of the bond length, up to 6 Å.
+    dropout : float, default=0.0
+        Dropout in the residual blocks.
+
+    References
+    ----------
+    .. [1] M. Zaheer et al., Deep Sets, NeurIPS 2017, theorem 2, arXiv:1703.06114.
+    .. [2] K. He, X. Zhang, S. Ren, J. Sun, Identity Mappings in Deep Residual Networks,
+       ECCV 2016, arXiv:1603.05027 (pre-norm residual blocks).
+    .. [3] K. T. Schütt et al., SchNet, NeurIPS 2017, arXiv:1706.08566 (Gaussians of the
+       bond length).
+    """
+
+    descriptors: Tensor
+
+    def __init__(
+        self,
+        n_elements: int,
+        descriptors: NDArray,
+        atom_scaling: Scaling,
+        pair_scaling: Scaling,
+        n_outputs: int,
+        n_hidden: int = 256,
+        n_blocks: int = 2,
+        n_radial: int = 16,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
+        n_pooled = -(-n_hidden // 2)
+        self.n_elements = n_elements
+        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
+        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
+        n_features = n_elements + self.descriptors.shape[1] + n_atom
+        self.atoms = mlp([n_features, n_pooled, n_pooled])
+        self.radial = GaussianBasis(n_radial, _LONGEST_BOND)
+        self.enter = nn.Linear(4 * n_pooled + n_pair + n_radial, n_hidden)
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(n_hidden, dropout) for _ in range(n_blocks)),
+            nn.LayerNorm(n_hidden),
+        )
+        self.even = nn.Linear(n_hidden, n_outputs)
+        self.gate = nn.Linear(n_hidden, n_pooled)
+        self.odd = nn.Linear(n_pooled, n_outputs, bias=False)
+        self.log_gain = nn.Parameter(torch.full((n_outputs,), math.log(_FIRST_GAIN)))
+        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
+        nn.init.zeros_(self.additive.weight)
+
+    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
+        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
+        features = torch.cat([one_hot, self.descriptors[z], self.atom(atom)], dim=-1)
+        pair, radial = self.pair(pair), self.radial(vector.norm(dim=-1))
+        a, b = self.atoms(features).unbind(1)
+        h = self.blocks(self.enter(torch.cat([symmetric_pool(a, b), pair, radial], dim=-1)))
+        interaction = self.even(h) + self.odd(self.gate(h) * (a - b))
+        additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        return additive + self.log_gain.exp() * interaction

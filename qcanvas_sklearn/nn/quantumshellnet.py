@@ -1,0 +1,118 @@
+"""QuantumShellNet: a convolutional network on ten channels plus atom features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Scaling, SinglePrecision, Standardize, element_one_hot, mlp
+
+__all__ = ["QuantumShellNet", "ResidualStage"]
+
+
+class ResidualStage(nn.Module):
+    """Halve the resolution, then add one residual correction at the new one.
+
+    Group normalisation in place of batch normalisation: a row's prediction does not
+    depend on the rows beside it.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels before and behind; `n_out` is a multiple of 8.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1)
+        self.norm = nn.GroupNorm(8, n_out)
+        self.conv = nn.Conv2d(n_out, n_out, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x)
+        return x + self.conv(nn.functional.silu(self.norm(x)))
+
+
+def _pool(maps: Tensor) -> Tensor:
+    """Mean and maximum of each map, (b, C, H, W) to (b, 2 C)."""
+    return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=-1)
+
+
+class QuantumShellNet(nn.Module):
+    """Convolutions over the image beside an embedding of the two atoms.
+
+    The head also sees the mean and the maximum of every channel before the first
+    convolution: an image is linear in a handful of amplitudes, and these two numbers pass
+    them on undistorted.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    atom_scaling : tuple of two arrays of shape (n_atom,)
+        Mean and scale of the per-atom scalars.
+    pair_scaling : tuple of two arrays of shape (n_pair,)
+        Mean and scale of the per-pair scalars.
+    image_scaling : tuple of two arrays of shape (n_channels,), or None
+        Mean and scale of the channels; None where there is no image, which leaves the
+        atom branch alone.
+    n_outputs : int
+        Number of targets.
+    n_filters : int, default=16
+        Channels of the first stage, doubled by each further one.
+    n_stages : int, default=3
+        Stages of convolution, each halving the resolution.
+    n_hidden : int, default=128
+        Width of the atom branch and of the head.
+    dropout : float, default=0.0
+        Dropout in the head.
+
+    References
+    ----------
+    .. [1] QuantumCanvas, doi:10.1088/2632-2153/aea5d6 (the ten channels and the task).
+    .. [2] K. He, X. Zhang, S. Ren, J. Sun, Deep Residual Learning for Image Recognition,
+       CVPR 2016, arXiv:1512.03385 (residual stages).
+    """
+
+    def __init__(
+        self,
+        n_elements: int,
+        atom_scaling: Scaling,
+        pair_scaling: Scaling,
+        image_scaling: Scaling | None,
+        n_outputs: int,
+        n_filters: int = 16,
+        n_stages: int = 3,
+        n_hidden: int = 128,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
+        self.n_elements = n_elements
+        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
+        self.image = None if image_scaling is None else Standardize(*image_scaling, dim=1)
+        first = nn.Linear(n_elements + n_atom, n_hidden)
+        # Of unit scale: with the usual one, elements hardly differ for many epochs.
+        nn.init.normal_(first.weight)
+        self.embed = nn.Sequential(first, nn.SiLU(), nn.Linear(n_hidden, n_hidden))
+        n_features = 2 * n_hidden + n_pair
+        if image_scaling is not None:
+            widths = [len(image_scaling[0]), *(n_filters * 2**i for i in range(n_stages))]
+            self.stages = SinglePrecision(
+                *(ResidualStage(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+            )
+            self.norm = nn.LayerNorm(2 * widths[-1])
+            n_features += 2 * (widths[-1] + widths[0])
+        self.head = mlp([n_features, n_hidden, n_hidden, n_outputs], dropout)
+
+    def forward(
+        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+    ) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
+        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
+        atoms = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1))
+        features = [atoms.flatten(1), self.pair(pair)]
+        if self.image is not None:
+            channels = self.image(image)
+            features += [self.norm(_pool(self.stages(channels))), _pool(channels)]
+        return self.head(torch.cat(features, dim=-1))

@@ -1,0 +1,157 @@
+"""SchNet: continuous-filter convolutions over interatomic distances."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
+from .layers import Scaling
+from .radial import GaussianBasis, cosine_cutoff
+
+__all__ = ["PairSchNet", "SchNet", "SchNetInteraction"]
+
+
+class ShiftedSoftplus(nn.Module):
+    r"""The activation :math:`\ln(1 + e^x) - \ln 2`, smooth and zero at zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.softplus(x) - math.log(2)
+
+
+class SchNetInteraction(nn.Module):
+    r"""Continuous-filter convolution and atom-wise layers.
+
+    .. math::
+        v_i = W_3\, \mathrm{ssp}\Bigl( W_2 \sum_j (W_1 x_j) \circ
+            w(\phi(d_{ij}), e_{ij}) f_c(d_{ij}) \Bigr)
+
+    with a filter network :math:`w` of two layers on the radial basis :math:`\phi` and the
+    edge features, and the cosine cutoff :math:`f_c`.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and channels of a filter.
+    n_filter_inputs : int
+        Radial basis functions plus edge features.
+
+    References
+    ----------
+    .. [1] K. T. Schütt et al., SchNet: A continuous-filter convolutional neural network
+       for modeling quantum interactions, NeurIPS 2017, equation 2, arXiv:1706.08566.
+    """
+
+    def __init__(self, n_hidden: int, n_filter_inputs: int) -> None:
+        super().__init__()
+        self.filter = nn.Sequential(
+            nn.Linear(n_filter_inputs, n_hidden), ShiftedSoftplus(),
+            nn.Linear(n_hidden, n_hidden),
+        )  # fmt: skip
+        self.source = nn.Linear(n_hidden, n_hidden, bias=False)
+        self.update = nn.Sequential(
+            nn.Linear(n_hidden, n_hidden), ShiftedSoftplus(), nn.Linear(n_hidden, n_hidden)
+        )
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, filter_inputs: Tensor, damping: Tensor
+    ) -> Tensor:
+        """Increment (n, n_hidden) of the node features.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_hidden)
+            Node features.
+        edge_index : Tensor of shape (2, E)
+            Source and target of each edge.
+        filter_inputs : Tensor of shape (E, n_filter_inputs)
+            Radial basis and edge features.
+        damping : Tensor of shape (E,)
+            Cutoff function of each edge.
+        """
+        source, target = edge_index
+        filters = self.filter(filter_inputs) * damping[:, None]
+        messages = self.source(x).index_select(0, source) * filters
+        return self.update(sum_messages(messages, target, len(x)))
+
+
+class SchNet(nn.Module):
+    """Interaction blocks of SchNet on any graph of atoms.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node.
+    n_layers : int
+        Number of interaction blocks.
+    n_radial : int
+        Gaussians in which a distance is expanded.
+    cutoff : float
+        Distance at which interactions end, Å.
+    n_edge : int, default=0
+        Further features of an edge, which enter the filters beside the distance.
+
+    References
+    ----------
+    .. [1] K. T. Schütt et al., NeurIPS 2017, arXiv:1706.08566.
+    """
+
+    def __init__(
+        self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0
+    ) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.basis = GaussianBasis(n_radial, cutoff)
+        self.interactions = nn.ModuleList(
+            SchNetInteraction(n_hidden, n_radial + n_edge) for _ in range(n_layers)
+        )
+
+    def forward(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> Tensor:
+        """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
+        distance = lengths(edge_vectors(positions, edge_index))
+        filter_inputs = torch.cat([self.basis(distance), edge], dim=-1)
+        damping = cosine_cutoff(distance, self.cutoff)
+        for interaction in self.interactions:
+            x = x + interaction(x, edge_index, filter_inputs, damping)
+        return x
+
+
+class PairSchNet(PairGraphNetwork):
+    """SchNet on the two-atom graph of a pair.
+
+    The pair's scalars enter the filters beside the distance. A pair-wise read-out takes the
+    place of the paper's sum over atoms, since most targets of a pair are not such sums.
+
+    Parameters
+    ----------
+    n_elements, atom_scaling, pair_scaling, n_outputs
+        As for `PairGraphNetwork`.
+    n_hidden : int, default=128
+        Features of a node.
+    n_layers : int, default=3
+        Number of interaction blocks.
+    n_radial : int, default=32
+        Gaussians in which the bond length is expanded.
+    cutoff : float, default=8.0
+        Distance at which interactions end, Å.
+    dropout : float, default=0.0
+        Dropout in the read-out.
+
+    References
+    ----------
+    .. [1] K. T. Schütt et al., NeurIPS 2017, arXiv:1706.08566.
+    """
+
+    def __init__(
+        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
+        n_hidden: int = 128, n_layers: int = 3, n_radial: int = 32, cutoff: float = 8.0,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        core = SchNet(n_hidden, n_layers, n_radial, cutoff, len(pair_scaling[0]))
+        super().__init__(
+            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
+        )

@@ -1,0 +1,97 @@
+"""Networks that know what exchanging the two atoms does to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["SwapSymmetric", "swap_atoms"]
+
+_PER_ATOM = ("z", "atom")
+
+
+def swap_atoms(inputs: Mapping[str, Tensor], mirrored: Tensor) -> dict[str, Tensor]:
+    """Inputs of the same pair with the atoms numbered the other way round.
+
+    The pair is turned by half a rotation at the same time, so that atom 1 stays below
+    atom 2 and the bond vector stays what it is.
+
+    Parameters
+    ----------
+    inputs : mapping of str to Tensor
+        ``z`` (b, 2) and ``atom`` (b, 2, k) are reversed; of ``image`` (b, C, S, S) the
+        atom-centred channels are mirrored about column S // 2, midway between the atoms;
+        all others hold for the pair as a whole.
+    mirrored : Tensor of shape (C,), bool
+        Which channels are atom-centred.
+
+    Returns
+    -------
+    dict of str to Tensor
+    """
+    swapped = dict(inputs)
+    for name in _PER_ATOM:
+        swapped[name] = inputs[name].flip(1)
+    if "image" in inputs:
+        image = inputs["image"]
+        mirror = image.flip(-1).roll(1, dims=-1)
+        swapped["image"] = torch.where(mirrored[:, None, None], mirror, image)
+    return swapped
+
+
+class SwapSymmetric(nn.Module):
+    r"""Make the outputs of a network even or odd under exchange of the atoms.
+
+    .. math::
+        f(A, B) = \tfrac12 [g(A, B) + p\, g(B, A)]
+
+    with the parity :math:`p = \pm 1` of each target. While training, one of the two
+    terms is drawn for each row, which costs one pass and augments the data; in
+    evaluation both are computed.
+
+    Parameters
+    ----------
+    network : type of nn.Module
+        Class of :math:`g`.
+    network_params : mapping
+        Its constructor's arguments.
+    parity : sequence of int
+        Of each output, 1 or -1; a 0 (not known) anywhere leaves all outputs as they are.
+    mirrored : sequence of bool, default=()
+        For each channel of ``image``, whether it is atom-centred.
+    """
+
+    parity: Tensor
+    mirrored: Tensor
+
+    def __init__(
+        self,
+        network: type[nn.Module],
+        network_params: Mapping[str, Any],
+        parity: Sequence[int],
+        mirrored: Sequence[bool] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network(**network_params)
+        self.symmetric = all(parity)
+        self.register_buffer("parity", torch.tensor(parity, dtype=torch.float32))
+        self.register_buffer("mirrored", torch.tensor(mirrored, dtype=torch.bool))
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """Map the network's inputs to (b, t)."""
+        if not self.symmetric:
+            return self.network(**inputs)
+        swapped = swap_atoms(inputs, self.mirrored)
+        if not self.training:
+            return (self.network(**inputs) + self.parity * self.network(**swapped)) / 2
+        flip = torch.rand(len(inputs["z"])).to(inputs["z"].device) < 0.5
+        mixed = {
+            name: value
+            if swapped[name] is value
+            else torch.where(flip.view(-1, *[1] * (value.ndim - 1)), swapped[name], value)
+            for name, value in inputs.items()
+        }
+        return self.network(**mixed) * torch.where(flip[:, None], self.parity, 1.0)

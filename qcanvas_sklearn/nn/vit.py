@@ -1,0 +1,157 @@
+"""Vision transformer on the channels of a pair, with tokens for the two atoms."""
+
+from __future__ import annotations
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .layers import Scaling, Standardize, element_one_hot, mlp
+from .pair_transformer import PairTokens, encoder
+
+__all__ = ["PairViT", "PatchEmbedding"]
+
+
+class PatchEmbedding(nn.Module):
+    r"""Tokens of square patches with learned positions, :math:`E x_{ij} + u_i + v_j`.
+
+    The position of a patch is the sum of one for its row and one for its column, so that
+    images may have any size.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the image.
+    patch_size : int
+        Pixels a side of a patch; an image that this does not divide is filled up with
+        zeros on the right and at the bottom.
+    n_hidden : int
+        Features of a token.
+    max_rows : int, default=64
+        Largest number of patches a side.
+    """
+
+    def __init__(
+        self, n_channels: int, patch_size: int, n_hidden: int, max_rows: int = 64
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.embed = nn.Linear(n_channels * patch_size**2, n_hidden)
+        self.row = nn.Parameter(torch.empty(max_rows, n_hidden))
+        self.column = nn.Parameter(torch.empty(max_rows, n_hidden))
+        for position in (self.row, self.column):
+            nn.init.normal_(position, std=0.02)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (b, n_channels, S, S) to (b, n_patches, n_hidden), row by row.
+
+        Raises
+        ------
+        ValueError
+            If the image has more than `max_rows` patches a side.
+        """
+        size, patch_size = image.shape[-1], self.patch_size
+        n_rows, max_rows = -(-size // patch_size), len(self.row)
+        if n_rows > max_rows:
+            raise ValueError(
+                f"patch_size={patch_size} cuts images of {size} pixels into {n_rows} patches "
+                f"a side, at most {max_rows} are supported"
+            )
+        padding = n_rows * patch_size - size
+        image = nn.functional.pad(image, (0, padding, 0, padding))
+        patches = image.unflatten(3, (n_rows, -1)).unflatten(2, (n_rows, -1))
+        tokens = self.embed(patches.permute(0, 2, 4, 1, 3, 5).flatten(3))
+        position = self.row[:n_rows, None] + self.column[:n_rows]
+        return (tokens + position).flatten(1, 2)
+
+
+class PairViT(nn.Module):
+    r"""Vision transformer on patches of the image and the two atoms.
+
+    .. math::
+        z_0 &= [\mathrm{tokens}(u_1, u_2, x);\; E p_{11} + r_1 + c_1;\; \dots] \\
+        z_l &= \mathrm{block}_l(z_{l-1}) \\
+        y &= \mathrm{head}(\mathrm{LN}(z_L^0, z_L^1, z_L^2)) + A\,(u_1, u_2, x)
+
+    The first three tokens are those of the pair, in the place of the class token, and of
+    the atoms; :math:`u_k` is the one-hot element, its descriptors and the scalars of an
+    atom. Patches :math:`p_{ij}` with learned positions follow. Read-out is from the first
+    three; the last term is linear, what each atom adds on its own.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    descriptors : array of shape (n_elements + 1, n_descriptors)
+        Fixed descriptors of the elements, standardised, 0 for no element.
+    atom_scaling : tuple of two arrays of shape (n_atom,)
+        Mean and scale of the per-atom scalars.
+    pair_scaling : tuple of two arrays of shape (n_pair,)
+        Mean and scale of the per-pair scalars.
+    image_scaling : tuple of two arrays of shape (n_channels,), or None
+        Mean and scale of the channels; None where there is no image, which leaves the
+        tokens of the pair and the atoms.
+    n_outputs : int
+        Number of targets.
+    patch_size : int, default=8
+        Pixels a side of a patch.
+    n_hidden : int, default=96
+        Features of a token.
+    n_layers : int, default=2
+        Transformer blocks.
+    n_heads : int, default=4
+        Attention heads; divides `n_hidden`.
+    dropout : float, default=0.0
+        Dropout in the blocks and in the head.
+
+    References
+    ----------
+    .. [1] A. Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image
+       Recognition at Scale, ICLR 2021, equations 1 to 4, arXiv:2010.11929.
+    """
+
+    descriptors: Tensor
+
+    def __init__(
+        self,
+        n_elements: int,
+        descriptors: NDArray,
+        atom_scaling: Scaling,
+        pair_scaling: Scaling,
+        image_scaling: Scaling | None,
+        n_outputs: int,
+        patch_size: int = 8,
+        n_hidden: int = 96,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
+        self.n_elements = n_elements
+        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
+        self.image = None if image_scaling is None else Standardize(*image_scaling, dim=1)
+        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
+        n_features = n_elements + self.descriptors.shape[1] + n_atom
+        self.frame = PairTokens(n_features, n_pair, n_hidden)
+        if image_scaling is not None:
+            self.patches = PatchEmbedding(len(image_scaling[0]), patch_size, n_hidden)
+        self.blocks = encoder(n_hidden, n_layers, n_heads, dropout)
+        self.norm = nn.LayerNorm(n_hidden)
+        self.head = mlp([3 * n_hidden, n_hidden, n_outputs], dropout)
+        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
+        nn.init.zeros_(self.additive.weight)
+
+    def forward(
+        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+    ) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
+        pair = self.pair(pair)
+        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
+        features = torch.cat([one_hot, self.descriptors[z], self.atom(atom)], dim=-1)
+        tokens = [self.frame(features, pair)]
+        if self.image is not None:
+            tokens.append(self.patches(self.image(image)))
+        out = self.blocks(torch.cat(tokens, dim=1))
+        additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        return additive + self.head(self.norm(out).flatten(1))

@@ -1,0 +1,147 @@
+"""The networks: attention against a reference, symmetry, and what they can represent."""
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.nn import GATv2Conv
+
+from qcanvas_sklearn.nn import DenseGATv2Conv, PairGATv2, QuantumShellNet, SwapSymmetric
+from qcanvas_sklearn.nn.layers import Standardize
+
+SCALING = (np.zeros(2, np.float32), np.ones(2, np.float32))
+CHANNELS = (np.zeros(3, np.float32), np.ones(3, np.float32))
+SHARED = {"n_elements": 103, "atom_scaling": SCALING, "pair_scaling": SCALING, "n_hidden": 16}
+NETWORKS = {
+    "gatv2": (PairGATv2, {**SHARED, "n_layers": 2}, ("vector",)),
+    "quantumshellnet": (
+        QuantumShellNet, {**SHARED, "image_scaling": CHANNELS, "n_filters": 8}, ("image",),
+    ),
+}  # fmt: skip
+
+
+def inputs_for(names, n=5):
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    every = {
+        "z": torch.randint(1, 100, (n, 2), generator=generator),
+        "atom": normal(n, 2, 2), "pair": normal(n, 2),
+        "vector": normal(n, 3), "image": normal(n, 3, 8, 8),
+    }  # fmt: skip
+    every["image"][..., 0] = 0  # the column that has no mirror image
+    return {name: every[name] for name in ("z", "atom", "pair", *names)}
+
+
+def build(name, parity):
+    torch.manual_seed(0)
+    network, params, extra = NETWORKS[name]
+    mirrored = [True, False, True] if "image" in extra else []
+    params = {**params, "n_outputs": len(parity)}
+    return SwapSymmetric(network, params, parity, mirrored).double().eval(), inputs_for(extra)
+
+
+def swap_by_hand(inputs, mirrored=(True, False, True)):
+    swapped = dict(inputs)
+    for name in ("z", "atom"):
+        swapped[name] = inputs[name][:, [1, 0]]
+    if "image" in inputs:
+        image, size = inputs["image"].clone(), inputs["image"].shape[-1]
+        for channel in np.flatnonzero(mirrored):
+            for column in range(1, size):
+                image[:, channel, :, column] = inputs["image"][:, channel, :, size - column]
+        swapped["image"] = image
+    return swapped
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_are_even_or_odd_under_exchange_of_the_atoms(name):
+    model, inputs = build(name, [1, -1, 1])
+    out, swapped = model(**inputs), model(**swap_by_hand(inputs))
+    torch.testing.assert_close(swapped, out * torch.tensor([1.0, -1.0, 1.0]))
+    assert (out[:, 1].abs() > 1e-6).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_odd_output_vanishes_for_a_homonuclear_pair(name):
+    model, inputs = build(name, [-1])
+    inputs["z"][:, 1] = inputs["z"][:, 0]
+    inputs["atom"][:, 1] = inputs["atom"][:, 0]
+    if "image" in inputs:
+        inputs["image"] = (inputs["image"] + swap_by_hand(inputs)["image"]) / 2
+    torch.testing.assert_close(model(**inputs), torch.zeros(5, 1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_unknown_parity_leaves_the_network_alone(name):
+    model, inputs = build(name, [0, 1])
+    torch.testing.assert_close(model(**inputs), model.network(**inputs))
+    assert not torch.allclose(model(**swap_by_hand(inputs)), model(**inputs))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_draws_one_orientation_a_row(name):
+    model, inputs = build(name, [-1])
+    both = [model.network(**inputs), -model.network(**swap_by_hand(inputs))]
+    torch.manual_seed(1)
+    drawn = torch.stack([model.train()(**inputs) for _ in range(8)])
+    distances = torch.stack([(drawn - one).abs() for one in both])
+    assert (distances.min(dim=0).values < 1e-12).all()
+    assert ((distances < 1e-12).any(dim=1)).all(), "both orientations occur"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_does_not_depend_on_its_neighbours(name):
+    model, inputs = build(name, [1])
+    alone = torch.cat([model(**{k: v[i : i + 1] for k, v in inputs.items()}) for i in range(5)])
+    # Convolutions stay in single precision, and round by the size of the batch.
+    tolerance = 1e-6 if "image" in inputs else 1e-12
+    torch.testing.assert_close(model(**inputs), alone, rtol=tolerance, atol=tolerance)
+
+
+def test_dense_attention_equals_torch_geometric():
+    torch.manual_seed(0)
+    dense = DenseGATv2Conv(6, 4, 2, 3).double()
+    sparse = GATv2Conv(
+        6, 4, heads=2, edge_dim=3, add_self_loops=True, fill_value="mean"
+    ).double()
+    with torch.no_grad():
+        for ours, theirs in ((dense.source, sparse.lin_l), (dense.target, sparse.lin_r)):
+            theirs.weight.copy_(ours.weight), theirs.bias.copy_(ours.bias)
+        sparse.lin_edge.weight.copy_(dense.edge.weight)
+        sparse.att.copy_(dense.attention[None])
+        sparse.bias.copy_(dense.bias)
+    x = torch.randn(2, 6, dtype=torch.float64)
+    forth, back = torch.randn(2, 3, dtype=torch.float64)  # edges 1 -> 0 and 0 -> 1
+    # A self-loop carries the mean of the edges that arrive, here the only one.
+    edge = torch.stack([torch.stack([forth, forth]), torch.stack([back, back])])
+    out, attention = dense(x[None], edge[None])
+    expected = sparse(x, torch.tensor([[1, 0], [0, 1]]), torch.stack([forth, back]))
+    torch.testing.assert_close(out[0], expected)
+    torch.testing.assert_close(attention.sum(dim=2), torch.ones_like(attention[:, :, 0]))
+
+
+def test_the_bond_vector_has_opposite_signs_in_the_two_directions():
+    model, inputs = build("gatv2", [0])
+    edges = model.network.edges(inputs["pair"], inputs["vector"])
+    assert edges.shape == (5, 2, 2, 5)
+    torch.testing.assert_close(edges[:, 0, :, 2:], -edges[:, 1, :, 2:])
+    torch.testing.assert_close(edges[:, 0, :, :2], edges[:, 1, :, :2])
+
+
+def test_no_element_is_no_embedding():
+    model, inputs = build("gatv2", [0])
+    inputs["z"][:] = 0
+    with torch.no_grad():
+        before = model(**inputs)
+        model.network.embed.weight[:, :103] += 1.0
+    torch.testing.assert_close(model(**inputs), before)
+
+
+def test_standardize_uses_the_named_axis():
+    x = torch.randn(4, 3, 5, 5)
+    layer = Standardize(x.mean(dim=(0, 2, 3)).numpy(), x.std(dim=(0, 2, 3)).numpy(), dim=1)
+    out = layer(x)
+    torch.testing.assert_close(out.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.std(dim=(0, 2, 3)), torch.ones(3))
