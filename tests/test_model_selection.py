@@ -1,0 +1,131 @@
+"""Splitters: what must never be on both sides, and what must be counted."""
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from qcanvas_sklearn import (
+    ElementGroupKFold,
+    ElementPairKFold,
+    LeaveElementOut,
+    PairDescriptorTransformer,
+    PairImageTransformer,
+    load_pairs,
+)
+
+X, Y = load_pairs(target="e_g_ev", return_X_y=True)
+PAIRS = X.to_numpy()
+
+
+def test_no_pair_is_in_two_folds_and_every_labelled_row_is_tested_once():
+    doubled = np.concatenate([PAIRS, PAIRS[:, ::-1]])  # every pair again, atoms reversed
+    y = np.concatenate([Y, Y])
+    tested = np.zeros(len(doubled), dtype=int)
+    for train, test in ElementPairKFold(5).split(doubled, y):
+        names = [frozenset(pair) for pair in doubled]
+        assert not {names[i] for i in train} & {names[i] for i in test}
+        tested[test] += 1
+    assert (tested == np.isfinite(y)).all()
+
+
+def test_folds_are_reproducible_and_follow_random_state():
+    first = [test.tolist() for _, test in ElementPairKFold(4).split(X, Y)]
+    assert first == [test.tolist() for _, test in ElementPairKFold(4).split(X, Y)]
+    other = [test.tolist() for _, test in ElementPairKFold(4, random_state=1).split(X, Y)]
+    assert first != other
+
+
+def test_fold_sizes_differ_by_at_most_one_pair():
+    sizes = [len(test) for _, test in ElementPairKFold(7, missing="keep").split(X, Y)]
+    assert sum(sizes) == len(X) and max(sizes) - min(sizes) <= 1
+
+
+def test_quantiles_bring_the_folds_closer_together():
+    def spread(cv):
+        return np.std([Y.iloc[test].mean() for _, test in cv.split(X, Y)])
+
+    plain = np.mean([spread(ElementPairKFold(5, random_state=s)) for s in range(10)])
+    stratified = np.mean(
+        [spread(ElementPairKFold(5, n_quantiles=20, random_state=s)) for s in range(10)]
+    )
+    assert stratified < 0.6 * plain
+
+
+@pytest.mark.parametrize("missing, n_rows", [("skip", 2840), ("keep", 2850)])
+def test_rows_without_a_label(missing, n_rows):
+    for train, test in ElementPairKFold(3, missing=missing).split(X, Y):
+        assert len(train) + len(test) == n_rows
+    both = np.c_[Y, np.ones(len(Y))]  # one label is enough to be kept
+    train, test = next(ElementPairKFold(3).split(X, both))
+    assert len(train) + len(test) == 2850
+
+
+def test_leave_element_out_holds_out_every_pair_of_the_element():
+    cv = LeaveElementOut(missing="keep")
+    assert cv.get_n_splits(X) == 75
+    for (train, test), element in zip(cv.split(X, Y), ["H", "He", "Li"], strict=False):
+        assert len(test) == 75 and len(train) == 2775
+        assert (PAIRS[test] == element).any(axis=1).all()
+        assert not (PAIRS[train] == element).any()
+
+
+def test_element_groups_are_disjoint_from_training_and_cover_all_elements():
+    held_out = []
+    for train, test in ElementGroupKFold(5, missing="keep").split(X, Y):
+        assert len(train) + len(test) == 2850
+        outside = set(np.unique(PAIRS)) - set(np.unique(PAIRS[train]))
+        assert len(outside) == 15 and len(train) == 60 * 61 // 2
+        held_out += outside
+    assert sorted(held_out) == sorted(set(np.unique(PAIRS)))
+
+
+def test_the_transformers_output_gives_the_same_folds():
+    table = PairImageTransformer(include=["atoms"]).fit_transform(X)
+    for cv in (ElementPairKFold(3), ElementGroupKFold(3), LeaveElementOut(["Ag"])):
+        for (a, b), (c, d) in zip(cv.split(X, Y), cv.split(table, Y), strict=True):
+            assert np.array_equal(a, c) and np.array_equal(b, d)
+
+
+def test_the_order_of_atoms_does_not_matter():
+    for cv in (ElementPairKFold(3), ElementGroupKFold(3)):
+        for (_, a), (_, b) in zip(cv.split(PAIRS, Y), cv.split(PAIRS[:, ::-1], Y), strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_scikit_learn_accepts_them():
+    pipe = make_pipeline(PairDescriptorTransformer(), HistGradientBoostingRegressor(max_iter=5))
+    scores = cross_val_score(
+        pipe, X, Y, cv=ElementPairKFold(3), scoring="neg_mean_absolute_error"
+    )
+    assert np.isfinite(scores).all() and len(scores) == 3
+    search = GridSearchCV(
+        make_pipeline(PairDescriptorTransformer(), DummyRegressor()),
+        {"dummyregressor__strategy": ["mean", "median"]}, cv=LeaveElementOut(["O", "Ag"]),
+        refit=False,
+    )  # fmt: skip
+    assert search.fit(X, Y).n_splits_ == 2
+
+
+@pytest.mark.parametrize(
+    "cv, pairs, message",
+    [
+        (ElementPairKFold(1), PAIRS, "n_splits"),
+        (ElementPairKFold(9), PAIRS[:3], "n_splits=9 .* distinct pairs, 3"),
+        (ElementPairKFold(missing="drop"), PAIRS, "missing='drop'"),
+        (LeaveElementOut(["U"]), PAIRS, "'U'"),
+        (LeaveElementOut(), [["H", "H"]], "single element"),
+        (ElementGroupKFold(80), PAIRS, "n_splits=80"),
+        (ElementPairKFold(), np.ones((10, 3)), "element pairs"),
+    ],
+)
+def test_errors_name_the_value(cv, pairs, message):
+    with pytest.raises(ValueError, match=message):
+        list(cv.split(pairs))
+
+
+def test_quantiles_need_one_target():
+    with pytest.raises(ValueError, match="single target"):
+        list(ElementPairKFold(n_quantiles=4).split(X, np.c_[Y, Y]))
