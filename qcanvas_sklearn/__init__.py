@@ -9,10 +9,20 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "datasets": ("PairData", "load_pairs"),
+    "datasets": ("PairData", "fetch_quantumcanvas", "load_pairs"),
+    "estimators": (
+        "DimeNetRegressor", "EGNNRegressor", "FAENetRegressor", "GATv2Regressor",
+        "PairMLPRegressor", "PairTransformerRegressor", "QuantumShellNetRegressor",
+        "SchNetRegressor", "ViTRegressor",
+    ),
+    "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
+    "model_selection": ("ElementGroupKFold", "ElementPairKFold", "LeaveElementOut"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-_MODULES = ("datasets", "elements", "targets")
+_MODULES = (
+    "datasets", "elements", "estimators", "images", "metrics", "model_selection", "nn",
+    "targets", "training",
+)  # fmt: skip
 
 __all__ = sorted([*_HOME, *_MODULES])
 
