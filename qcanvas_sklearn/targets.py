@@ -96,7 +96,7 @@ class Label:
     description: str
 
 
-_CHARGES = ("charge_a and charge_b", "channels 5, 6, 8, 9", "population_a and population_b")
+_CHARGES = ("charge_a and charge_b", "channels 5, 6, 7, 8, 9", "population_a and population_b")
 
 _TARGET_ROWS = (
     Target("e_g_ev", "HOMO-LUMO gap", "eV", "frontier", 1, "E_LUMO - E_HOMO"),
