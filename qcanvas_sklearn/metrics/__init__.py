@@ -1,0 +1,40 @@
+"""Scores over targets with missing labels, of predictions and of their uncertainties.
+
+Importing this module also lets scikit-learn find the scorers in :data:`SCORERS` by name,
+as in ``cross_val_score(model, X, y, scoring="neg_masked_mean_absolute_error")``.
+"""
+
+from ._point import (
+    masked_mae_over_mad,
+    masked_mean_absolute_error,
+    masked_median_absolute_error,
+    masked_r2_score,
+    masked_root_mean_squared_error,
+)
+from ._report import target_report
+from ._scorers import SCORERS, get_scorer, register_scorers
+from ._uncertainty import (
+    calibration_error,
+    coverage_curve,
+    interval_coverage,
+    negative_log_likelihood,
+    sharpness,
+)
+
+__all__ = [
+    "SCORERS",
+    "calibration_error",
+    "coverage_curve",
+    "get_scorer",
+    "interval_coverage",
+    "masked_mae_over_mad",
+    "masked_mean_absolute_error",
+    "masked_median_absolute_error",
+    "masked_r2_score",
+    "masked_root_mean_squared_error",
+    "negative_log_likelihood",
+    "sharpness",
+    "target_report",
+]
+
+register_scorers()
