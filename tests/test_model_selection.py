@@ -129,3 +129,13 @@ def test_errors_name_the_value(cv, pairs, message):
 def test_quantiles_need_one_target():
     with pytest.raises(ValueError, match="single target"):
         list(ElementPairKFold(n_quantiles=4).split(X, np.c_[Y, Y]))
+
+
+def test_a_fold_without_any_label_is_refused():
+    with pytest.raises(ValueError, match="split . of ElementPairKFold leaves no test pair"):
+        list(ElementPairKFold(3).split(PAIRS[:3], [1.0, 2.0, np.nan]))
+
+
+def test_leave_element_out_names_its_splits():
+    assert LeaveElementOut().held_out(X)[:3] == ["H", "He", "Li"]
+    assert LeaveElementOut(np.array(["O", "Ag"])).held_out(X) == ["O", "Ag"]

@@ -1,4 +1,4 @@
-"""Splitters by pair and by element."""
+"""Folds of pairs, folds of elements, and one element or group of them at a time."""
 
 from __future__ import annotations
 
@@ -9,88 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar
 
-from ..datasets import check_pairs, looks_like_pairs
-from ..elements import atomic_numbers, symbols
-from ..images import PairLayout
+from ..elements import SYMBOLS, block_letters, property_values, symbols
+from ._base import PairRows, PairSplitter, pairs_of
 
-__all__ = ["ElementGroupKFold", "ElementPairKFold", "LeaveElementOut", "pairs_of"]
-
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-
-
-def pairs_of(X: Any) -> NDArray[np.int64]:
-    """Atomic numbers (n, 2) of raw pairs, or of a `PairImageTransformer`'s output.
-
-    Raises
-    ------
-    ValueError
-        If `X` is neither.
-    """
-    if looks_like_pairs(X):
-        return check_pairs(X).z
-    layout = None if X is None else PairLayout.infer(X)
-    if layout is None or "atoms" not in layout.include:
-        raise ValueError(
-            "X must hold element pairs, as symbols or as the output of PairImageTransformer "
-            "with its atom columns; a plain table does not say which pair a row is"
-        )
-    return np.asarray(layout.unpack(X)["z"]).astype(np.int64)
-
-
-class _PairSplitter(BaseCrossValidator):
-    """Split by the pairs in X and leave out rows without any label."""
-
-    missing: str
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Rows of the training and of the test side of each split.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`
-            Element pairs.
-        y : array-like of shape (n,) or (n, t), default=None
-            Targets. With ``missing="skip"`` rows whose labels are all NaN are on
-            neither side, so that any estimator and any score can be used.
-        groups : object
-            Ignored.
-
-        Yields
-        ------
-        train : ndarray of int
-        test : ndarray of int
-        """
-        if self.missing not in ("skip", "keep"):
-            raise ValueError(f"missing={self.missing!r} is not one of ['keep', 'skip']")
-        z = pairs_of(X)
-        labels = _labels(y, len(z))
-        labelled: NDArray[np.bool_] = np.ones(len(z), dtype=bool)
-        if labels is not None and self.missing == "skip":
-            labelled = np.any(np.isfinite(labels), axis=1)
-        for test in self._test_masks(z, labels):
-            yield np.flatnonzero(labelled & ~test), np.flatnonzero(labelled & test)
-
-    @abstractmethod
-    def _test_masks(
-        self, z: NDArray[np.int64], y: NDArray[np.float64] | None
-    ) -> Iterator[NDArray[np.bool_]]:
-        """Test side of each split."""
-
-
-def _labels(y: Any, n: int) -> NDArray[np.float64] | None:
-    if y is None:
-        return None
-    options = {"ensure_2d": False, "dtype": None, "ensure_all_finite": "allow-nan"}
-    array = check_array(y, input_name="y", **options)
-    if len(array) != n:
-        raise ValueError(f"X has {n} rows, y has {len(array)}")
-    if array.dtype.kind not in "fiub":
-        # Class labels: what matters here is only whether they are there.
-        array = np.where(array == None, np.nan, 0.0)  # noqa: E711
-    return array.astype(np.float64).reshape(n, -1)
+__all__ = ["ElementGroupKFold", "ElementPairKFold", "LeaveElementGroupOut", "LeaveElementOut"]
 
 
 def _check_n_splits(n_splits: Any, n_items: int, what: str) -> None:
@@ -116,7 +40,7 @@ def _strata(
     return np.asarray(np.where(counts > 0, np.searchsorted(edges, means), n_quantiles))
 
 
-class ElementPairKFold(_PairSplitter):
+class ElementPairKFold(PairSplitter):
     """K folds of pairs: all rows of one pair lie in the same fold.
 
     A pair is the same in either order and from whatever source, so none is both trained
@@ -167,17 +91,15 @@ class ElementPairKFold(_PairSplitter):
         """Number of folds."""
         return self.n_splits
 
-    def _test_masks(
-        self, z: NDArray[np.int64], y: NDArray[np.float64] | None
-    ) -> Iterator[NDArray[np.bool_]]:
-        pairs, pair_of_row = np.unique(z, axis=0, return_inverse=True)
+    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
+        pairs, pair_of_row = np.unique(rows.z, axis=0, return_inverse=True)
         _check_n_splits(self.n_splits, len(pairs), "distinct pairs")
         order = np.arange(len(pairs))
         if self.shuffle:
             order = check_random_state(self.random_state).permutation(len(pairs))
         if self.n_quantiles is not None:
             check_scalar(self.n_quantiles, "n_quantiles", numbers.Integral, min_val=2)
-            strata = _strata(y, self.n_quantiles, pair_of_row, len(pairs))
+            strata = _strata(rows.y, self.n_quantiles, pair_of_row, len(pairs))
             order = order[np.argsort(strata[order], kind="stable")]
         fold = np.empty(len(pairs), dtype=np.int64)
         fold[order] = np.arange(len(pairs)) % self.n_splits
@@ -185,7 +107,63 @@ class ElementPairKFold(_PairSplitter):
             yield fold[pair_of_row] == k
 
 
-class LeaveElementOut(_PairSplitter):
+class _LeaveOut(PairSplitter):
+    """Hold out every pair with an element of one class, for one class after the other."""
+
+    def held_out(self, X: Any) -> list[Any]:
+        """What each split holds out, in the order of the splits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`
+            Element pairs.
+
+        Returns
+        -------
+        list of str or int
+
+        Raises
+        ------
+        ValueError
+            If a class asked for does not occur in `X`, or `X` holds a single one.
+        """
+        return self._held_out(pairs_of(X))
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Number of classes to hold out; needs `X` where they are not named."""
+        wanted = self._classes()[2]
+        if wanted is not None:
+            return len(wanted)
+        if X is None:
+            raise ValueError(f"X is needed to count the {self._classes()[0]}s")
+        return len(self.held_out(X))
+
+    def _held_out(self, z: NDArray[np.int64]) -> list[Any]:
+        kind, class_of, asked = self._classes()
+        wanted = None if asked is None else list(asked)
+        present = set(class_of[np.unique(z)].tolist())
+        absent = [value for value in wanted or () if value not in present]
+        if absent:
+            raise ValueError(f"{kind}s {absent} do not occur in X")
+        if len(present) < 2:
+            raise ValueError(f"X holds the single {kind} {present.pop()!r}")
+        if wanted is not None:
+            return wanted
+        # Along the periodic table: symbols and blocks by Z, numbers by value.
+        known = np.unique(class_of[1:]) if class_of.dtype.kind == "i" else class_of[1:]
+        return [value for value in dict.fromkeys(known.tolist()) if value in present]
+
+    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
+        class_of_atom = self._classes()[1][rows.z]
+        for value in self._held_out(rows.z):
+            yield (class_of_atom == value).any(axis=1)
+
+    @abstractmethod
+    def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
+        """Kind of the classes, class by atomic number, and those asked for."""
+
+
+class LeaveElementOut(_LeaveOut):
     """Hold out one element at a time: every pair that contains it is tested.
 
     No training pair holds the element, so this measures extrapolation to an element never
@@ -197,6 +175,10 @@ class LeaveElementOut(_PairSplitter):
         Elements to hold out, one split each; None for all that occur, in order of Z.
     missing : {"skip", "keep"}, default="skip"
         Leave rows without any label out of both sides, or keep them.
+
+    See Also
+    --------
+    LeaveElementGroupOut : Whole groups, blocks or periods of elements.
 
     Examples
     --------
@@ -211,30 +193,68 @@ class LeaveElementOut(_PairSplitter):
         self.elements = elements
         self.missing = missing
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of elements to hold out; needs `X` where they are not named."""
-        if self.elements is not None:
-            return len(self.elements)
-        if X is None:
-            raise ValueError("X is needed to count the elements")
-        return len(np.unique(pairs_of(X)))
-
-    def _test_masks(
-        self, z: NDArray[np.int64], y: NDArray[np.float64] | None
-    ) -> Iterator[NDArray[np.bool_]]:
-        present = np.unique(z)
-        held_out = present if self.elements is None else atomic_numbers(list(self.elements))
-        absent = [e for e, n in zip(self.elements or (), held_out, strict=False)
-                  if n not in present]  # fmt: skip
-        if absent:
-            raise ValueError(f"elements {absent} do not occur in X")
-        if len(present) < 2:
-            raise ValueError(f"X holds the single element {symbols(present)[0]!r}")
-        for element in held_out:
-            yield (z == element).any(axis=1)
+    def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
+        return "element", np.array(SYMBOLS), self.elements
 
 
-class ElementGroupKFold(_PairSplitter):
+class LeaveElementGroupOut(_LeaveOut):
+    """Hold out one group, block or period of the periodic table at a time.
+
+    Every pair with an element of it is tested, so no training pair holds any of its
+    elements. A pair of elements from two groups is tested twice; the test sides overlap.
+    Estimators with ``unseen_elements="error"`` refuse that: set it to ``"allow"``.
+
+    Parameters
+    ----------
+    by : {"group", "block", "period"}, default="group"
+        What is held out: a column of the periodic table, a block, or a row. Lanthanides
+        and actinides belong to group 3.
+    values : sequence of int or of str, default=None
+        Groups (1 to 18), blocks (``"s"``, ``"p"``, ``"d"``, ``"f"``) or periods (1 to 7)
+        to hold out, one split each; None for all that occur, in that order.
+    missing : {"skip", "keep"}, default="skip"
+        Leave rows without any label out of both sides, or keep them.
+
+    See Also
+    --------
+    LeaveElementOut : One element at a time.
+    ElementGroupKFold : Random groups of elements.
+    PeriodSplit : All periods above a limit at once.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.datasets import load_pairs
+    >>> from qcanvas_sklearn.model_selection import LeaveElementGroupOut
+    >>> X, y = load_pairs(target="total_energy_ev", return_X_y=True)
+    >>> cv = LeaveElementGroupOut("period")
+    >>> sizes = [len(test) for _, test in cv.split(X, y)]
+    >>> dict(zip(cv.held_out(X), sizes))
+    {1: 149, 2: 572, 3: 572, 4: 1197, 5: 1197, 6: 1254, 7: 149}
+    """
+
+    def __init__(
+        self,
+        by: str = "group",
+        *,
+        values: Sequence[Any] | None = None,
+        missing: str = "skip",
+    ) -> None:
+        self.by = by
+        self.values = values
+        self.missing = missing
+
+    def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
+        if self.by == "block":
+            return "block", block_letters(), self.values
+        if self.by in ("group", "period"):
+            return self.by, np.nan_to_num(property_values(self.by)).astype(int), self.values
+        raise ValueError(
+            f"by={self.by!r} is not one of ['block', 'group', 'period']; for single "
+            "elements use LeaveElementOut"
+        )
+
+
+class ElementGroupKFold(PairSplitter):
     """Deal the elements into groups and hold out one group at a time.
 
     Every pair that contains an element of the held-out group goes to the test side, so
@@ -270,14 +290,12 @@ class ElementGroupKFold(_PairSplitter):
         """Number of element groups."""
         return self.n_splits
 
-    def _test_masks(
-        self, z: NDArray[np.int64], y: NDArray[np.float64] | None
-    ) -> Iterator[NDArray[np.bool_]]:
-        elements = np.unique(z)
+    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
+        elements = np.unique(rows.z)
         _check_n_splits(self.n_splits, len(elements), "elements")
         shuffled = check_random_state(self.random_state).permutation(elements)
         for k in range(self.n_splits):
-            test = np.any(np.isin(z, shuffled[k :: self.n_splits]), axis=1)
+            test = np.any(np.isin(rows.z, shuffled[k :: self.n_splits]), axis=1)
             if test.all():
                 raise ValueError(
                     f"fold {k} leaves no training pair: every pair holds one of "
