@@ -1,0 +1,211 @@
+"""A cell of the table: one fit of one model with one seed, and its errors on the test tenth.
+
+The protocol: the 2,850 pairs are shuffled by ``numpy.random.RandomState(seed)`` and cut
+80/10/10. The model learns from the 80 % alone. The validation tenth is left out, for no
+model of the table stops early and nothing is tuned on it; the test tenth is predicted once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import traceback
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import (
+    mean_absolute_error,
+    median_absolute_error,
+    r2_score,
+    root_mean_squared_error,
+)
+
+from qcanvas_sklearn import __version__, load_pairs
+from qcanvas_sklearn.datasets._files import written_whole
+from qcanvas_sklearn.targets import TARGETS
+
+from .models import MODELS, Model, build
+
+__all__ = ["Cell", "Outcome", "attempt", "fit_cell", "load", "save", "split"]
+
+_PACKAGES = ("qcanvas-sklearn", "scikit-learn", "numpy", "torch", "skorch")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fit.
+
+    Attributes
+    ----------
+    model : str
+        Key of `MODELS`.
+    seed : int
+        Of the split and of the model.
+    targets : tuple of str
+        Targets that are learnt together.
+    inputs : str
+        One of `INPUTS`.
+    max_epochs : int or None
+        Epochs of a network; None for its default.
+    device : str
+        Where a network trains.
+    limit_rows : int or None
+        Number of pairs, evenly spaced in the bundled table; None for all.
+    """
+
+    model: str
+    seed: int
+    targets: tuple[str, ...]
+    inputs: str = "own"
+    max_epochs: int | None = None
+    device: str = "auto"
+    limit_rows: int | None = None
+
+    def build(self) -> Model:
+        """The model, not fitted."""
+        return build(
+            self.model, seed=self.seed, inputs=self.inputs, max_epochs=self.max_epochs,
+            device=self.device,
+        )  # fmt: skip
+
+    @property
+    def filename(self) -> str:
+        """Model, seed, targets, and a hash of all that decides the numbers."""
+        parameters = self.build().pipeline.get_params()
+        settings = {**asdict(self), "version": __version__, "parameters": parameters}
+        text = json.dumps(settings, sort_keys=True, default=repr)
+        digest = sha256(text.encode()).hexdigest()[:10]
+        if len(self.targets) == 1:
+            learnt = self.targets[0]
+        elif len(self.targets) == len(TARGETS):
+            learnt = "all"
+        else:
+            learnt = f"{len(self.targets)}-targets"
+        return f"{self.model}_seed{self.seed}_{learnt}_{digest}.json"
+
+
+class Outcome(NamedTuple):
+    """What became of a cell: its record, or the error in its place."""
+
+    cell: Cell
+    record: dict[str, Any] | None
+    error: str = ""
+
+
+def split(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the training, validation and test part: 80, 10 and 10 % of `n`."""
+    order = np.random.RandomState(seed).permutation(n)
+    n_train, n_valid = 8 * n // 10, n // 10
+    return np.split(order, [n_train, n_train + n_valid])
+
+
+def fit_cell(cell: Cell) -> dict[str, Any]:
+    """Fit a cell and measure its errors.
+
+    Returns
+    -------
+    dict
+        Of numbers, texts, lists and dicts. ``scores`` holds ``mae``, ``median_ae``,
+        ``rmse``, ``r2``, ``n_train`` and ``n_test`` (labels) of each target. The prediction
+        is timed at its second run, for the first one may start threads and devices.
+    """
+    model = cell.build()
+    X, y = _pairs(cell, model.needs_distance)
+    train, _, test = split(len(X), cell.seed)
+    start = perf_counter()
+    model.pipeline.fit(X.iloc[train], y.iloc[train])
+    fit_seconds = perf_counter() - start
+    predicted = model.pipeline.predict(X.iloc[test])
+    start = perf_counter()
+    model.pipeline.predict(X.iloc[test])
+    predict_seconds = perf_counter() - start
+    return {
+        **asdict(cell),
+        "sees": model.sees,
+        "read_off": list(model.read_off),
+        "scores": {
+            name: _scores(name, y[name].iloc[train], y[name].iloc[test], column)
+            for name, column in zip(cell.targets, predicted.T, strict=True)
+        },
+        "n_parameters": getattr(model.pipeline[-1], "n_parameters_", None),
+        "n_train": len(train),
+        "fit_seconds": fit_seconds,
+        "predict_seconds": predict_seconds,
+        "pairs_per_second": len(test) / predict_seconds,
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in _PACKAGES},
+        "machine": _machine(cell),
+    }
+
+
+def attempt(cell: Cell) -> Outcome:
+    """Fit a cell; an error is returned, so that it stops no other cell."""
+    try:
+        return Outcome(cell, fit_cell(cell))
+    except Exception:
+        return Outcome(cell, None, traceback.format_exc())
+
+
+def save(record: dict[str, Any], path: Path) -> None:
+    """Write a record, whole or not at all."""
+    with written_whole(path) as file:
+        file.write(json.dumps(record, indent=1).encode())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a record that `save` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _pairs(cell: Cell, with_distance: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    bunch = load_pairs(list(cell.targets))
+    X, y = bunch.data, bunch.target
+    if with_distance:
+        X = X.assign(distance_ang=bunch.pairs.bond_lengths)
+    if cell.limit_rows is not None:
+        rows = np.arange(cell.limit_rows) * len(X) // cell.limit_rows
+        X, y = X.iloc[rows], y.iloc[rows]
+    return X, y
+
+
+def _scores(
+    name: str, train: pd.Series, test: pd.Series, predicted: np.ndarray
+) -> dict[str, float]:
+    observed = test.notna().to_numpy()
+    if observed.sum() < 2:
+        raise ValueError(f"target {name!r} has fewer than two labels among the test pairs")
+    y, predicted = test.to_numpy()[observed], predicted[observed]
+    return {
+        "mae": float(mean_absolute_error(y, predicted)),
+        "median_ae": float(median_absolute_error(y, predicted)),
+        "rmse": float(root_mean_squared_error(y, predicted)),
+        "r2": float(r2_score(y, predicted)),
+        "n_train": int(train.notna().sum()),
+        "n_test": int(observed.sum()),
+    }
+
+
+def _machine(cell: Cell) -> str:
+    """Processor, system and, where a network used one, accelerator."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    processor = name[1] if name else platform.processor() or platform.machine()
+    text = f"{processor}, {os.cpu_count()} CPUs, {platform.system()}"
+    if isinstance(MODELS[cell.model].regressor, str):
+        import torch
+
+        from qcanvas_sklearn.training import resolve_device
+
+        device = resolve_device(cell.device)
+        if device.type == "cuda":
+            text += f", {torch.cuda.get_device_name(device)}"
+    return text
