@@ -10,18 +10,25 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "datasets": ("PairData", "fetch_quantumcanvas", "load_pairs"),
-    "estimators": (
-        "DimeNetRegressor", "EGNNRegressor", "FAENetRegressor", "GATv2Regressor",
-        "PairMLPRegressor", "PairTransformerRegressor", "QuantumShellNetRegressor",
-        "SchNetRegressor", "ViTRegressor",
+    "estimators": tuple(
+        f"{family}{task}"
+        for family in (
+            "DimeNet", "EGNN", "FAENet", "Fusion", "GATv2", "GotenNet", "PairMLP",
+            "PairTransformer", "QCanvas", "QuantumShellNet", "SchNet", "ViT",
+        )  # fmt: skip
+        for task in ("Classifier", "Regressor")
     ),
     "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
-    "model_selection": ("ElementGroupKFold", "ElementPairKFold", "LeaveElementOut"),
+    "model_selection": (
+        "BondLengthSplit", "ElectronegativitySplit", "ElementGroupKFold", "ElementPairKFold",
+        "LeaveElementGroupOut", "LeaveElementOut", "PairTypeSplit", "PeriodDifferenceSplit",
+        "PeriodSplit", "generalization_gap",
+    ),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "elements", "estimators", "images", "metrics", "model_selection", "nn",
-    "targets", "training",
+    "datasets", "elements", "estimators", "images", "inspection", "metrics",
+    "model_selection", "nn", "plotting", "report", "targets", "training",
 )  # fmt: skip
 
 __all__ = sorted([*_HOME, *_MODULES])

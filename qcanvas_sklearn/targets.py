@@ -27,6 +27,7 @@ __all__ = [
     "Identity",
     "Label",
     "Target",
+    "consistent_targets",
     "derive_targets",
     "identity_residuals",
     "resolve_targets",
@@ -232,8 +233,8 @@ def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
     Parameters
     ----------
     target : str, sequence of str or None
-        One target key, a group name (see :data:`GROUPS`), a sequence of either, or
-        None for all 18.
+        One target key, a group name (see :data:`GROUPS`), the key of any other label, a
+        sequence of these, or None for all 18 targets.
 
     Returns
     -------
@@ -243,7 +244,7 @@ def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
     Raises
     ------
     ValueError
-        If a name is neither a target nor a group, or none is given.
+        If a name is none of these, or none is given.
     TypeError
         If `target` is neither a name nor a sequence of names.
 
@@ -259,9 +260,10 @@ def resolve_targets(target: str | Sequence[str] | None) -> list[str]:
         raise TypeError(f"target must be a name, a sequence of names or None, got {target!r}")
     keys: list[str] = []
     for name in [target] if isinstance(target, str) else target:
-        if not isinstance(name, str) or (name not in TARGETS and name not in GROUPS):
+        if not isinstance(name, str) or not (name in LABELS or name in GROUPS):
             raise ValueError(
-                f"unknown target {name!r}; targets are {list(TARGETS)}, groups {list(GROUPS)}"
+                f"unknown target {name!r}; targets are {list(TARGETS)}, groups {list(GROUPS)}, "
+                f"other labels {[key for key in LABELS if key not in TARGETS]}"
             )
         keys.extend(GROUPS.get(name, (name,)))
     if not keys:
@@ -282,7 +284,7 @@ def target_parity(key: object) -> int:
 
 
 def target_units(keys: Sequence[str]) -> dict[str, str]:
-    """Units by target key; empty text where a key is none of the 18.
+    """Units by target key; empty text where a key is no label.
 
     Examples
     --------
@@ -290,7 +292,7 @@ def target_units(keys: Sequence[str]) -> dict[str, str]:
     >>> target_units(["e_g_ev", "my_target"])
     {'e_g_ev': 'eV', 'my_target': ''}
     """
-    return {key: TARGETS[key].unit if key in TARGETS else "" for key in keys}
+    return {key: LABELS[key].unit if key in LABELS else "" for key in keys}
 
 
 def derive_targets(values: pd.DataFrame) -> pd.DataFrame:
@@ -320,6 +322,70 @@ def derive_targets(values: pd.DataFrame) -> pd.DataFrame:
         if identity.target not in out and all(key in out for key in identity.inputs):
             columns = [out[key].to_numpy(dtype=float) for key in identity.inputs]
             out[identity.target] = identity.function(*columns)
+    return out
+
+
+#: What each frontier quantity is of (I, A); all are linear.
+_FRONTIER = {
+    "e_homo_ev": (-1.0, 0.0), "e_lumo_ev": (0.0, -1.0), "i_ev": (1.0, 0.0),
+    "a_ev": (0.0, 1.0), "e_g_ev": (1.0, -1.0), "chi_ev": (0.5, 0.5), "mu_ev": (-0.5, -0.5),
+    "eta_ev": (0.5, -0.5),
+}  # fmt: skip
+
+
+def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
+    r"""Move predictions to where every identity between them holds.
+
+    Ionization energy I and electron affinity A are fitted by least squares to all columns
+    that are linear in them (HOMO, LUMO, I, A, gap, chi, mu, eta); these, softness and
+    electrophilicity are then computed from I and A, and the dipole moment from charge and
+    bond length. Columns that no identity binds stay as they are.
+
+    Parameters
+    ----------
+    values : DataFrame of shape (n, k)
+        Columns named by target keys.
+
+    Returns
+    -------
+    DataFrame
+        The same columns. Softness and electrophilicity are NaN where the hardness is zero.
+
+    Raises
+    ------
+    ValueError
+        If no identity binds the columns: that takes two frontier quantities that fix I
+        and A and a third one that follows, or dipole moment, charge and bond length.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qcanvas_sklearn.targets import consistent_targets
+    >>> frame = pd.DataFrame({"i_ev": [6.1], "a_ev": [2.0], "e_g_ev": [4.0]})
+    >>> consistent_targets(frame).round(3).iloc[0].tolist()
+    [6.067, 2.033, 4.033]
+    """
+    import pandas as pd
+
+    out = values.copy()
+    linear = [key for key in values if key in _FRONTIER]
+    matrix = np.array([_FRONTIER[key] for key in linear]).reshape(-1, 2)
+    bound: list[str] = []
+    if np.linalg.matrix_rank(matrix) == 2:
+        energies = values[linear].to_numpy(dtype=float) @ np.linalg.pinv(matrix).T
+        ends = pd.DataFrame(-energies, columns=["e_homo_ev", "e_lumo_ev"], index=values.index)
+        derived = derive_targets(ends)
+        bound = [key for key in values if key in derived]
+        out[bound] = derived[bound]
+    dipole = {"dipole_mag_d", "q_absmean", "distance_ang"} <= set(values)
+    if dipole:
+        out["dipole_mag_d"] = DEBYE_PER_E_ANGSTROM * out["q_absmean"] * out["distance_ang"]
+    if len(bound) < 3 and not dipole:
+        raise ValueError(
+            f"no identity binds the targets {list(values)}: that takes two frontier "
+            "quantities that fix I and A and a third one that follows, or dipole_mag_d, "
+            "q_absmean and distance_ang"
+        )
     return out
 
 

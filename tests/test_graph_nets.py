@@ -14,6 +14,7 @@ from qcanvas_sklearn import (
     DimeNetRegressor,
     EGNNRegressor,
     FAENetRegressor,
+    GotenNetRegressor,
     SchNetRegressor,
     load_pairs,
 )
@@ -31,6 +32,7 @@ from qcanvas_sklearn.nn.faenet import (
     pair_frames,
     principal_frames,
 )
+from qcanvas_sklearn.nn.gotennet import GotenNet, PairGotenNet
 from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, pair_graphs, triplets
 from qcanvas_sklearn.nn.radial import (
     BesselBasis,
@@ -67,9 +69,11 @@ CORES = {
     "egnn": (lambda: EGNN(N_HIDDEN, 3, N_EDGE), first_of_two),
     "dimenet": (lambda: DimeNetPlusPlus(N_HIDDEN, 2, 6, 4, CUTOFF, N_EDGE), features),
     "faenet": (lambda: FAENet(N_HIDDEN, 2, 6, CUTOFF, N_EDGE), faenet_scalars),
+    "gotennet": (lambda: GotenNet(N_HIDDEN, 2, 2, 2, 6, CUTOFF, N_EDGE), features),
 }
 PAIR_NETWORKS = {
     "schnet": PairSchNet, "egnn": PairEGNN, "dimenet": PairDimeNet, "faenet": PairFAENet,
+    "gotennet": PairGotenNet,
 }  # fmt: skip
 
 
@@ -368,6 +372,7 @@ def test_dimenet_tells_geometries_apart_that_share_all_bond_lengths():
     def bent(angle):
         third = [math.cos(angle), math.sin(angle), 0]
         return torch.tensor([[0, 0, 0], [1, 0, 0], third], dtype=torch.float64)
+
     difference = core(x, bent(1.8), bonds, edge) - core(x, bent(2.4), bonds, edge)
     assert difference.abs().max() > 1e-6
 
@@ -469,7 +474,7 @@ def test_coinciding_and_distant_atoms_of_a_molecule_are_harmless(name):
     assert torch.isfinite(out).all() and torch.isfinite(slope).all()
 
 
-@pytest.mark.parametrize("name", ["schnet", "dimenet"])
+@pytest.mark.parametrize("name", ["schnet", "dimenet", "gotennet"])
 def test_nothing_jumps_where_a_bond_reaches_the_cutoff(name):
     core = CORES[name][0]().double()
     x, edge = normal(2, N_HIDDEN), normal(2, N_EDGE)
@@ -490,7 +495,13 @@ def test_a_row_does_not_depend_on_its_neighbours(name):
 
 # Regressors -----------------------------------------------------------------------------
 
-REGRESSORS = [SchNetRegressor, EGNNRegressor, DimeNetRegressor, FAENetRegressor]
+REGRESSORS = [
+    SchNetRegressor,
+    EGNNRegressor,
+    DimeNetRegressor,
+    FAENetRegressor,
+    GotenNetRegressor,
+]
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
@@ -500,7 +511,9 @@ def test_the_default_network_has_the_size_that_it_is_known_for(kind):
     assert 0.2e6 < model.n_parameters_ < 0.5e6
 
 
-@pytest.mark.parametrize("kind", [SchNetRegressor, DimeNetRegressor, FAENetRegressor])
+@pytest.mark.parametrize(
+    "kind", [SchNetRegressor, DimeNetRegressor, FAENetRegressor, GotenNetRegressor]
+)
 @pytest.mark.parametrize(
     "name, value",
     [("cutoff", 0.0), ("cutoff", math.nan), ("cutoff", math.inf), ("cutoff", "8"),

@@ -138,6 +138,7 @@ def test_the_parts_of_the_pair_mlp_are_even_and_odd():
     network, swapped = model.network, swap_by_hand(inputs)
     with torch.no_grad():
         network.additive.weight.zero_()
+        network.response.weight.zero_()
         network.odd.weight.zero_()
         torch.testing.assert_close(network(**swapped), network(**inputs))
         nn.init.normal_(network.odd.weight)
@@ -315,8 +316,32 @@ def test_descriptors_are_standardised_and_complete():
     table = standard_descriptors()
     assert table.shape[0] == 104 and table.shape[1] > 8 and np.isfinite(table).all()
     assert (table[0] == 0).all()
-    np.testing.assert_allclose(table[1:].mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(table[1:].std(axis=0), 1, atol=1e-5)
+    np.testing.assert_allclose(table[1:, :-1].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(table[1:, :-1].std(axis=0), 1, atol=1e-5)
+
+
+def test_the_last_descriptor_tells_open_shells():
+    # H, He, Li, C, N, Fe, Cu, Lu
+    parity = standard_descriptors()[[1, 2, 3, 6, 7, 26, 29, 71], -1]
+    assert parity.tolist() == [-1, 1, -1, 1, -1, 1, -1, -1]
+
+
+def test_atoms_respond_to_their_scalars_each_in_the_way_of_its_element():
+    model, inputs = build("pair_mlp", [0])
+    network = model.network
+    with torch.no_grad():
+        nn.init.normal_(network.response.weight)
+        network.additive.weight.zero_()
+        network.log_gain.fill_(-torch.inf)
+        rows = torch.arange(len(inputs["z"]))
+        own = network(**inputs)
+        doubled = network(**{**inputs, "atom": inputs["atom"] * 2})
+        zero = network(**{**inputs, "atom": inputs["atom"] * 0})
+        torch.testing.assert_close(doubled - own, own - zero)
+        moved = {**inputs, "pair": inputs["pair"] + 1, "vector": inputs["vector"] * 2}
+        torch.testing.assert_close(network(**moved), own)
+        other = network(**{**inputs, "z": inputs["z"][rows.flip(0)]})
+        assert not torch.allclose(other, own)
 
 
 @pytest.mark.parametrize("kind", [ViTRegressor, PairMLPRegressor, PairTransformerRegressor])

@@ -67,7 +67,7 @@ def test_targets_are_resolved_in_the_order_asked_for(target, keys):
     [
         ("gap", ValueError, "unknown target 'gap'.*'e_g_ev'.*'frontier'"),
         (["e_g_ev", "GAP"], ValueError, "unknown target 'GAP'"),
-        ("fermi_level_ev", ValueError, "unknown target 'fermi_level_ev'"),
+        ("fermi_level", ValueError, "unknown target 'fermi_level'"),
         (["e_g_ev", 3], ValueError, "unknown target 3"),
         (3, TypeError, "got 3"),
         ([], ValueError, "empty"),

@@ -54,12 +54,15 @@ def long_table(records: Iterable[dict[str, Any]], mode: str) -> pd.DataFrame:
         for record in records
         for target, scores in record["scores"].items()
     )
+    if "coverage_90" not in rows:  # no ensemble among the models
+        rows["coverage_90"] = np.nan
     table = rows.groupby(_KEYS, sort=False, as_index=False).agg(
         mae=("mae", "mean"),
         std=("mae", "std"),
         median_ae=("median_ae", "mean"),
         rmse=("rmse", "mean"),
         r2=("r2", "mean"),
+        coverage_90=("coverage_90", "mean"),
         n_seeds=("mae", "size"),
         n_train=("n_train", "mean"),
         n_parameters=("n_parameters", "mean"),

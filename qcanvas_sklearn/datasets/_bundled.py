@@ -8,10 +8,11 @@ from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from ..targets import TARGETS, resolve_targets, target_units
+from ..targets import LABELS, resolve_targets, target_units
 from ._check import PAIR_COLUMNS
 from ._pairs import PairData
 
@@ -40,9 +41,10 @@ def load_pairs(
     Parameters
     ----------
     target : str, sequence of str or None, default=None
-        A target key, a group name, or a sequence of either; None for all 18. See
-        :data:`qcanvas_sklearn.targets.TARGETS` and
-        :data:`qcanvas_sklearn.targets.GROUPS`.
+        A target key, a group name, another label such as "metal_like", or a sequence of
+        these; None for all 18 targets. See :data:`qcanvas_sklearn.targets.TARGETS`,
+        :data:`qcanvas_sklearn.targets.GROUPS` and
+        :data:`qcanvas_sklearn.targets.LABELS`.
     return_X_y : bool, default=False
         Return ``(data, target)`` in place of the Bunch.
     as_frame : bool, default=True
@@ -69,7 +71,7 @@ def load_pairs(
     Raises
     ------
     ValueError
-        If `target` names neither a target nor a group.
+        If `target` names neither a target, a group nor a label.
 
     References
     ----------
@@ -89,10 +91,12 @@ def load_pairs(
     pairs = bundled_pairs()
     data: Any = pd.DataFrame(pairs.elements, columns=list(PAIR_COLUMNS), dtype=object)
     values: Any = pairs.labels[names].copy()
-    if isinstance(target, str) and target in TARGETS:
+    if isinstance(target, str) and target in LABELS:
         values = values[target]
     if not as_frame:
-        data, values = data.to_numpy(copy=True), values.to_numpy(dtype=float, copy=True)
+        data, values = data.to_numpy(copy=True), values.to_numpy(
+            dtype=float, copy=True, na_value=np.nan
+        )
     if return_X_y:
         return data, values
     text = files("qcanvas_sklearn.datasets").joinpath("data/pairs.rst")

@@ -1,23 +1,41 @@
 """scikit-learn estimators around the networks."""
 
-from ._dimenet import DimeNetRegressor
-from ._egnn import EGNNRegressor
-from ._faenet import FAENetRegressor
-from ._gatv2 import GATv2Regressor
-from ._pair_mlp import PairMLPRegressor
-from ._pair_transformer import PairTransformerRegressor
-from ._quantumshellnet import QuantumShellNetRegressor
-from ._schnet import SchNetRegressor
-from ._vit import ViTRegressor
+from ._dimenet import DimeNetClassifier, DimeNetRegressor
+from ._egnn import EGNNClassifier, EGNNRegressor
+from ._faenet import FAENetClassifier, FAENetRegressor
+from ._fusion import FusionClassifier, FusionRegressor
+from ._gatv2 import GATv2Classifier, GATv2Regressor
+from ._gotennet import GotenNetClassifier, GotenNetRegressor
+from ._pair_mlp import PairMLPClassifier, PairMLPRegressor
+from ._pair_transformer import PairTransformerClassifier, PairTransformerRegressor
+from ._qcanvas import QCanvasClassifier, QCanvasRegressor
+from ._quantumshellnet import QuantumShellNetClassifier, QuantumShellNetRegressor
+from ._schnet import SchNetClassifier, SchNetRegressor
+from ._vit import ViTClassifier, ViTRegressor
 
 __all__ = [
+    "DimeNetClassifier",
     "DimeNetRegressor",
+    "EGNNClassifier",
     "EGNNRegressor",
+    "FAENetClassifier",
     "FAENetRegressor",
+    "FusionClassifier",
+    "FusionRegressor",
+    "GATv2Classifier",
     "GATv2Regressor",
+    "GotenNetClassifier",
+    "GotenNetRegressor",
+    "PairMLPClassifier",
     "PairMLPRegressor",
+    "PairTransformerClassifier",
     "PairTransformerRegressor",
+    "QCanvasClassifier",
+    "QCanvasRegressor",
+    "QuantumShellNetClassifier",
     "QuantumShellNetRegressor",
+    "SchNetClassifier",
     "SchNetRegressor",
+    "ViTClassifier",
     "ViTRegressor",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,9 +21,10 @@ from torch import nn
 
 from .. import __version__
 from ..elements import MAX_Z
-from ..nn import SwapSymmetric
+from ..nn import Ensemble, SwapSymmetric
 from ..targets import target_units
 from ..training import (
+    SpreadCalibration,
     TargetScaler,
     TrainingData,
     TrainingPlan,
@@ -35,11 +38,12 @@ from ..training import (
 from ._checks import (
     Targets,
     check_network_parameters,
+    check_same_targets,
     check_shared_parameters,
-    check_targets,
     check_weight,
 )
 from ._inputs import InputReader, element_names, standard_descriptors
+from ._rows import hold_out
 
 __all__ = ["NetEstimator"]
 
@@ -50,10 +54,11 @@ class NetEstimator(BaseEstimator):
 
     The fields are the hyperparameters that all share; a subclass is a dataclass too, whose
     fields are those of its network. So every constructor is explicit and only assigns. A
-    subclass names its network, which takes the subclass's own fields as arguments, in
-    `_inputs` what the network maps, and where that is not the usual: the blocks that raw
-    pairs are read with, whether populations are relative to the free atom, and whether
-    the network takes tabulated element descriptors.
+    subclass is either a family, which names its network, in `_inputs` what the network
+    maps, and where that is not the usual the blocks that raw pairs are read with, whether
+    populations are relative to the free atom, and whether the network takes tabulated
+    element descriptors; or a task (regression, classification), which reads targets and
+    says what outputs mean. Public estimators are of one task and one family.
     """
 
     _network: ClassVar[type[nn.Module]]
@@ -61,6 +66,8 @@ class NetEstimator(BaseEstimator):
     _blocks: ClassVar[tuple[str, ...]] = ("atoms", "image")
     _relative_populations: ClassVar[bool] = False
     _descriptors: ClassVar[bool] = False
+    _losses: ClassVar[tuple[str, ...]]
+    _calibrates: ClassVar[bool] = False
 
     max_epochs: int = 100
     batch_size: int = 64
@@ -68,6 +75,7 @@ class NetEstimator(BaseEstimator):
     lr_schedule: str = "one_cycle"
     weight_decay: float = 0.01
     loss: str = "smooth_l1"
+    n_members: int = 1
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 20
@@ -102,7 +110,8 @@ class NetEstimator(BaseEstimator):
         X : array-like of shape (n, p)
             Element pairs, the output of a `PairImageTransformer`, or a numeric table.
         y : array-like of shape (n,) or (n, t)
-            Targets in the user's units; NaN is a missing label.
+            Targets in the user's units, or the classes (n,) of a classifier; NaN (for
+            classes also None or NA) is a missing label.
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights of the rows; rows of weight 0 are left out.
         X_val, y_val : array-like, default=None
@@ -143,19 +152,38 @@ class NetEstimator(BaseEstimator):
         self : object
             The fitted estimator.
         """
+        return self._learn_one_epoch(X, y, sample_weight)
+
+    def _learn_one_epoch(
+        self, X: Any, y: Any, sample_weight: Any, classes: NDArray | None = None
+    ) -> NetEstimator:
         self._check_parameters()
         plan = self._plan(max_epochs=1, lr_schedule="constant", patience=None)
         return self._learn(X, y, sample_weight, (None, None), hasattr(self, "net_"), plan,
-                           keep_optimizer=True)  # fmt: skip
+                           keep_optimizer=True, classes=classes)  # fmt: skip
 
     def _check_parameters(self) -> None:
-        check_shared_parameters(self)
+        check_shared_parameters(self, self._losses)
         check_network_parameters(self._network_parameters())
 
     def _network_parameters(self) -> dict[str, Any]:
-        shared = {field.name for field in fields(NetEstimator)}
-        names = [field.name for field in fields(self) if field.name not in shared]
+        accepted = signature(self._network).parameters
+        names = [field.name for field in fields(self) if field.name in accepted]
         return {name: getattr(self, name) for name in names}
+
+    @abstractmethod
+    def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
+        """Targets of n rows as the network learns them, with the classes where known."""
+
+    @abstractmethod
+    def _fit_scaler(self, values: NDArray[np.float64], targets: Targets) -> TargetScaler:
+        """The scaling of the targets, from the values (n, t) of the training rows."""
+
+    def _calibrate(
+        self, net: NeuralNet, valid: TrainingData | None, device: torch.device
+    ) -> SpreadCalibration | None:
+        """What makes standard deviations of an ensemble's spread, where the task has any."""
+        return None
 
     def _plan(self, **overrides: Any) -> TrainingPlan:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max - 1)
@@ -170,6 +198,7 @@ class NetEstimator(BaseEstimator):
     def _learn(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any],
         continuing: bool, plan: TrainingPlan, keep_optimizer: bool = False,
+        classes: NDArray | None = None,
     ) -> NetEstimator:  # fmt: skip
         if continuing:
             reader = self.reader_
@@ -177,22 +206,24 @@ class NetEstimator(BaseEstimator):
             reader = InputReader(self._inputs, self._blocks, self._relative_populations)
             reader.fit(self, X)
         inputs = reader.read(self, X)
-        targets = check_targets(self, y, len(inputs["z"]))
         if continuing:
-            self._check_same_targets(targets)
-        weight = check_weight(sample_weight, len(inputs["z"]))
+            classes = getattr(self, "classes_", None)
+        targets = self._read_targets(y, len(inputs["z"]), classes)
+        if continuing:
+            check_same_targets(targets, len(self.scaler_.center), self.target_names_)
+        weight = check_weight(sample_weight, len(inputs["z"])) * targets.weight
         labelled = np.isfinite(targets.values).any(axis=1)
         rows, held_out = self._split(np.flatnonzero(labelled & (weight > 0)), plan, validation)
         if continuing:
             scaler = self.scaler_
         else:
-            scaler = TargetScaler.fit(targets.values[rows], targets.parity)
+            scaler = self._fit_scaler(targets.values[rows], targets)
         data = TrainingData(inputs, scaler.transform(targets.values), weight)
         learn, valid = data.take(rows), data.take(held_out) if len(held_out) else None
         if validation[0] is not None:
             val_inputs = reader.read(self, validation[0])
-            val_y = check_targets(self, validation[1], len(val_inputs["z"])).values
-            valid = TrainingData(val_inputs, scaler.transform(val_y), np.ones(len(val_y)))
+            val = self._read_targets(validation[1], len(val_inputs["z"]), targets.classes)
+            valid = TrainingData(val_inputs, scaler.transform(val.values), val.weight)
         if continuing:
             # A failure or a refused table leaves the fitted model as it was.
             net = copy.deepcopy(self.net_)
@@ -200,9 +231,13 @@ class NetEstimator(BaseEstimator):
             net = self._build(learn.inputs, reader, targets, plan)
         device = resolve_device(self.device)
         train(net, learn, valid, plan, device, keep_optimizer=keep_optimizer)
+        if self._calibrates:
+            self.calibration_ = self._calibrate(net, valid, device)
         self.net_, self.reader_, self.scaler_ = net, reader, scaler
         if not continuing:
             self.target_names_, self._single_output = targets.names, targets.single
+            if targets.classes is not None:
+                self.classes_ = targets.classes
         self._describe(learn, set(self.elements_) if continuing else set())
         return self
 
@@ -221,36 +256,15 @@ class NetEstimator(BaseEstimator):
             "pair_data": self.reader_.source,
         }
 
-    def _check_same_targets(self, targets: Targets) -> None:
-        n_before = len(self.scaler_.center)
-        if targets.values.shape[1] != n_before:
-            raise ValueError(
-                f"y has {targets.values.shape[1]} targets, the model that is continued has "
-                f"{n_before}"
-            )
-        if None not in (targets.names, self.target_names_) and (
-            targets.names != self.target_names_
-        ):
-            raise ValueError(
-                f"y holds the targets {targets.names}, the model that is continued predicts "
-                f"{self.target_names_}"
-            )
-
     def _split(
         self, rows: NDArray[np.int64], plan: TrainingPlan, validation: tuple[Any, Any]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if (validation[0] is None) != (validation[1] is None):
             raise ValueError("X_val and y_val must be passed together")
-        if plan.patience is None or validation[0] is not None:
+        needed = plan.patience is not None or (self._calibrates and self.n_members > 1)
+        if not needed or validation[0] is not None:
             return rows, rows[:0]
-        n_valid = max(1, round(self.validation_fraction * len(rows)))
-        if n_valid >= len(rows):
-            raise ValueError(
-                f"early_stopping with validation_fraction={self.validation_fraction} leaves "
-                f"none of the {len(rows)} labelled rows to train on"
-            )
-        shuffled = np.random.RandomState(plan.seed).permutation(rows)
-        return np.sort(shuffled[n_valid:]), np.sort(shuffled[:n_valid])
+        return hold_out(rows, self.validation_fraction, plan.seed)
 
     def _build(
         self, inputs: Mapping[str, NDArray], reader: InputReader, targets: Targets,
@@ -277,7 +291,10 @@ class NetEstimator(BaseEstimator):
             "parity": targets.parity.tolist(),
             "mirrored": reader.mirrored_channels(),
         }
-        return build_net(SwapSymmetric, params, plan)
+        if self.n_members == 1:
+            return build_net(SwapSymmetric, params, plan)
+        stack = {"n_members": self.n_members, "network": SwapSymmetric}
+        return build_net(Ensemble, {**stack, "network_params": params}, plan)
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "net_")

@@ -13,11 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_scalar
 
 from ..targets import target_parity
-from ..training import LOSSES, resolve_device
+from ..training import resolve_device
 
 __all__ = [
     "Targets",
     "check_choice",
+    "check_network_parameters",
+    "check_same_targets",
     "check_shared_parameters",
     "check_targets",
     "check_weight",
@@ -40,12 +42,18 @@ class Targets(NamedTuple):
         Whether y was one-dimensional.
     parity : ndarray of shape (t,), int
         Sign under exchange of the atoms, 0 where the name does not tell.
+    weight : ndarray of shape (n,)
+        Weight of each row besides the user's.
+    classes : ndarray of shape (t,) or None
+        The classes whose one-hot columns `values` holds; None for a regression.
     """
 
     values: NDArray[np.float64]
     names: list[str] | None
     single: bool
     parity: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    classes: NDArray | None = None
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...] | list[str]) -> None:
@@ -54,7 +62,7 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...] | list[str]) ->
         raise ValueError(f"{name}={value!r} is not one of {sorted(choices)}")
 
 
-def check_shared_parameters(estimator: BaseEstimator) -> None:
+def check_shared_parameters(estimator: BaseEstimator, losses: tuple[str, ...]) -> None:
     """Check the hyperparameters that all network estimators share.
 
     Raises
@@ -63,7 +71,7 @@ def check_shared_parameters(estimator: BaseEstimator) -> None:
         Naming the parameter, its value and what is accepted.
     """
     params = estimator.get_params(deep=False)
-    for name in ("max_epochs", "batch_size", "n_iter_no_change"):
+    for name in ("max_epochs", "batch_size", "n_iter_no_change", "n_members"):
         check_scalar(params[name], name, numbers.Integral, min_val=1)
     check_scalar(params["lr"], "lr", numbers.Real, min_val=0, include_boundaries="neither")
     check_scalar(params["weight_decay"], "weight_decay", numbers.Real, min_val=0)
@@ -77,7 +85,7 @@ def check_shared_parameters(estimator: BaseEstimator) -> None:
             raise ValueError(f"{name}={params[name]} is not finite")
     for name in ("early_stopping", "warm_start"):
         check_scalar(params[name], name, (bool, np.bool_))
-    check_choice("loss", params["loss"], list(LOSSES))
+    check_choice("loss", params["loss"], losses)
     check_choice("lr_schedule", params["lr_schedule"], LR_SCHEDULES)
     check_choice("unseen_elements", params["unseen_elements"], UNSEEN_ELEMENTS)
     if params["callbacks"] is not None and not isinstance(params["callbacks"], (list, tuple)):
@@ -149,7 +157,21 @@ def check_targets(estimator: BaseEstimator, y: Any, n: int) -> Targets:
         which = names[int(np.argmax(empty))] if names else int(np.argmax(empty))
         raise ValueError(f"target {which!r} has no observed label: every value is NaN")
     parity = np.array([target_parity(name) for name in names or [None] * matrix.shape[1]])
-    return Targets(matrix, names, single, parity)
+    return Targets(matrix, names, single, parity, np.ones(n))
+
+
+def check_same_targets(targets: Targets, n_before: int, names_before: list[str] | None) -> None:
+    """Raise a ValueError unless a model that is continued learns what it learned before."""
+    if targets.values.shape[1] != n_before:
+        raise ValueError(
+            f"y has {targets.values.shape[1]} targets, the model that is continued has "
+            f"{n_before}"
+        )
+    names = targets.names
+    if names is not None and names_before is not None and names != names_before:
+        raise ValueError(
+            f"y holds the targets {names}, the model that is continued predicts {names_before}"
+        )
 
 
 def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:

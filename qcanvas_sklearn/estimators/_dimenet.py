@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.dimenet import PairDimeNet
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["DimeNetRegressor"]
+__all__ = ["DimeNetClassifier", "DimeNetRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class DimeNetRegressor(NetRegressor):
+class DimeNetFamily(NetEstimator):
     """Directional message passing (DimeNet++) on the two-atom graph of a pair.
 
     Messages live on the two directed edges and start from both atoms, the bond length in
@@ -45,8 +46,8 @@ class DimeNetRegressor(NetRegressor):
 
     See Also
     --------
-    GATv2Regressor : Graph attention on the same graph.
-    SchNetRegressor : Convolutions with filters of the distance.
+    GATv2{kind} : Graph attention on the same graph.
+    SchNet{kind} : Convolutions with filters of the distance.
 
     Notes
     -----
@@ -61,10 +62,10 @@ class DimeNetRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import DimeNetRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = DimeNetRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -76,3 +77,15 @@ class DimeNetRegressor(NetRegressor):
     n_radial: int = 8
     cutoff: float = 8.0
     dropout: float = 0.0
+
+
+@document
+@dataclass(eq=False, repr=False)
+class DimeNetRegressor(NetRegressor, DimeNetFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class DimeNetClassifier(NetClassifier, DimeNetFamily):
+    pass

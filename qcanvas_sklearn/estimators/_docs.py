@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+from ._classifier import NetClassifier
 
 __all__ = ["document"]
 
@@ -18,17 +20,19 @@ _PARAMETERS = """\
         Learning rate of AdamW; the peak of the schedule.
     lr_schedule : {{"one_cycle", "constant"}}, default="one_cycle"
         How the learning rate runs over `max_epochs`.
-    weight_decay : float, default=0.01
+    weight_decay : float, default={weight_decay}
         Decoupled weight decay of AdamW.
-    loss : {{"smooth_l1", "absolute_error", "squared_error"}}, default="{loss}"
-        Loss on targets that are centred by their median and divided by their mean
-        absolute deviation over the training rows. Missing labels do not count.
+    loss : {{{choices}}}, default="{loss}"
+        {loss_text}
+    n_members : int, default={n_members}
+        Members of a deep ensemble, which train together as one stacked network.
+        {members}
     early_stopping : bool, default=False
         Stop when the loss on validation rows has not improved for `n_iter_no_change`
         epochs, and restore the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Part of the training rows that is set aside for early stopping, unless `X_val`
-        is passed to ``fit``.
+    validation_fraction : float, default={validation_fraction}
+        Part of the training rows that is set aside for early stopping and calibration,
+        unless `X_val` is passed to ``fit``.
     n_iter_no_change : int, default=20
         Epochs without improvement before stopping.
     unseen_elements : {{"error", "allow"}}, default="error"
@@ -74,25 +78,95 @@ _NOTES = """\
     X may be element pairs (a `PairImageTransformer` of the bundled table turns them into
     the columns that the network takes), the output of a `PairImageTransformer`, which is
     recognised by its columns, or any other numeric table, whose columns all become scalars
-    of the pair.
+    of the pair."""
 
+
+class _Task(NamedTuple):
+    """What differs between the docstrings of regressors and classifiers."""
+
+    kind: str
+    example_target: str
+    loss: str
+    members: str
+    parameters: str
+    attributes: str
+    notes: str
+
+
+_REGRESSOR = _Task(
+    kind="Regressor",
+    example_target="distance_ang",
+    loss="Loss on targets that are centred by their median and divided by their mean\n"
+    "        absolute deviation over the training rows. Missing labels do not count.",
+    members="It predicts the mean of the members and, with\n"
+    "        ``return_std=True``, calibrated standard deviations, for which\n"
+    "        `validation_fraction` of the rows is set aside unless `X_val` is passed.",
+    parameters="""
+    derive : bool, default=False
+        Move predictions to where every identity between the targets holds
+        (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
+        softness the reciprocal of the hardness, and so on. Needs targets with names.""",
+    attributes="""\
+    calibration_ : SpreadCalibration or None
+        What makes standard deviations of an ensemble's spread; None for a single net.
+""",
+    notes="""\
     Targets with a name that :data:`qcanvas_sklearn.targets.TARGETS` knows are learned with
     their parity: predictions are exactly even (for ``dipole_z_d`` odd) under exchange of
     the atoms inside the network. Unnamed targets are learned in the canonical order of the
-    pair, without that constraint."""
+    pair, without that constraint.
+
+""",
+)
+_CLASSIFIER = _Task(
+    kind="Classifier",
+    example_target="metal_like",
+    loss="Cross-entropy of the classes. Missing labels do not count.",
+    members="Their probabilities are averaged.",
+    parameters="""
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes; "balanced" gives each class the same weight in all.""",
+    attributes="""\
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+""",
+    notes="""\
+    A label with a name that :data:`qcanvas_sklearn.targets.LABELS` knows is learned as what
+    it is, a property of the pair: probabilities are exactly the same for both orders of the
+    atoms inside the network.
+
+""",
+)
 
 
 def document(cls: T) -> T:
-    """Fill the shared parameters, attributes and notes into a class's docstring."""
+    """Write a public estimator's docstring: its family's, with what is shared filled in."""
+    task = _CLASSIFIER if issubclass(cls, NetClassifier) else _REGRESSOR
     parameters = signature(cls).parameters
-    names = ("max_epochs", "batch_size", "lr", "loss")
-    defaults = {name: parameters[name].default for name in names}
-    doc = cls.__doc__ or ""
-    for mark, text in (
-        ("{shared_parameters}", _PARAMETERS.format(**defaults)),
-        ("{shared_attributes}", _ATTRIBUTES),
-        ("{shared_notes}", _NOTES),
-    ):
-        doc = doc.replace("    " + mark, text)
+    names = (
+        "max_epochs", "batch_size", "lr", "weight_decay", "loss", "n_members",
+        "validation_fraction",
+    )  # fmt: skip
+    shared = (_PARAMETERS + task.parameters).format(
+        choices=", ".join(f'"{loss}"' for loss in getattr(cls, "_losses", ())),
+        loss_text=task.loss,
+        members=task.members,
+        **{name: parameters[name].default for name in names},
+    )
+    fill = {
+        "    {shared_parameters}": shared,
+        "    {shared_attributes}": task.attributes + _ATTRIBUTES,
+        "    {shared_notes}": task.notes + _NOTES,
+        "{kind}": task.kind,
+        "{name}": cls.__name__,
+        "{target}": task.example_target,
+        "{>>>}": ">>>",
+    }
+    template = next(
+        base.__doc__ for base in cls.__mro__ if "{shared_parameters}" in (base.__doc__ or "")
+    )
+    doc = template or ""
+    for mark, text in fill.items():
+        doc = doc.replace(mark, text)
     cls.__doc__ = doc
     return cls

@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.egnn import PairEGNN
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["EGNNRegressor"]
+__all__ = ["EGNNClassifier", "EGNNRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class EGNNRegressor(NetRegressor):
+class EGNNFamily(NetEstimator):
     """Equivariant graph network (EGNN) on the two-atom graph of a pair.
 
     Messages see both atoms, the squared distance and the pair's scalars (the ten
@@ -40,8 +41,8 @@ class EGNNRegressor(NetRegressor):
 
     See Also
     --------
-    GATv2Regressor : Graph attention on the same graph.
-    SchNetRegressor : Convolutions with filters of the distance.
+    GATv2{kind} : Graph attention on the same graph.
+    SchNet{kind} : Convolutions with filters of the distance.
 
     Notes
     -----
@@ -54,10 +55,10 @@ class EGNNRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import EGNNRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = EGNNRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -67,3 +68,15 @@ class EGNNRegressor(NetRegressor):
     n_hidden: int = 128
     n_layers: int = 3
     dropout: float = 0.0
+
+
+@document
+@dataclass(eq=False, repr=False)
+class EGNNRegressor(NetRegressor, EGNNFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class EGNNClassifier(NetClassifier, EGNNFamily):
+    pass

@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.faenet import PairFAENet
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["FAENetRegressor"]
+__all__ = ["FAENetClassifier", "FAENetRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class FAENetRegressor(NetRegressor):
+class FAENetFamily(NetEstimator):
     """Frame-averaged graph network (FAENet) on the two-atom graph of a pair.
 
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and
@@ -44,8 +45,8 @@ class FAENetRegressor(NetRegressor):
 
     See Also
     --------
-    GATv2Regressor : Graph attention on the same graph.
-    EGNNRegressor : Equivariant by construction.
+    GATv2{kind} : Graph attention on the same graph.
+    EGNN{kind} : Equivariant by construction.
 
     Notes
     -----
@@ -60,10 +61,10 @@ class FAENetRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import FAENetRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = FAENetRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -75,3 +76,15 @@ class FAENetRegressor(NetRegressor):
     n_radial: int = 32
     cutoff: float = 8.0
     dropout: float = 0.0
+
+
+@document
+@dataclass(eq=False, repr=False)
+class FAENetRegressor(NetRegressor, FAENetFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class FAENetClassifier(NetClassifier, FAENetFamily):
+    pass

@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn import PairGATv2
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["GATv2Regressor"]
+__all__ = ["GATv2Classifier", "GATv2Regressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class GATv2Regressor(NetRegressor):
+class GATv2Family(NetEstimator):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
     Nodes carry a one-hot element and the electron population; the edge carries the ten
@@ -41,7 +42,7 @@ class GATv2Regressor(NetRegressor):
 
     See Also
     --------
-    QuantumShellNetRegressor : Convolutions on the ten channels.
+    QuantumShellNet{kind} : Convolutions on the ten channels.
 
     Notes
     -----
@@ -55,10 +56,10 @@ class GATv2Regressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import GATv2Regressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = GATv2Regressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -69,3 +70,15 @@ class GATv2Regressor(NetRegressor):
     n_layers: int = 3
     n_heads: int = 4
     dropout: float = 0.0
+
+
+@document
+@dataclass(eq=False, repr=False)
+class GATv2Regressor(NetRegressor, GATv2Family):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class GATv2Classifier(NetClassifier, GATv2Family):
+    pass

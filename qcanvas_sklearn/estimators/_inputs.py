@@ -192,11 +192,15 @@ def element_names(z: NDArray[np.int64]) -> list[str]:
 def standard_descriptors() -> NDArray[np.float32]:
     """Tabulated properties (104, k) of the elements, standardised; 0 for no element.
 
-    All properties that have a value for every element.
+    All properties that have a value for every element, and whether the valence electrons
+    are even (1) or odd (-1) in number: a pair with an odd number of electrons has no gap.
     """
     values = np.stack([property_values(name) for name in element_properties()], axis=-1)[1:]
     values = values[:, ~np.isnan(values).any(axis=0)]
     mean, scale = feature_scaling(values)
-    table = np.pad((values - mean) / scale, ((1, 0), (0, 0))).astype(np.float32)
+    n_electrons = valence_orbital_populations(np.arange(1, MAX_Z + 1)).sum(axis=-1)
+    parity = 1 - 2 * (n_electrons.round() % 2)
+    columns = np.column_stack([(values - mean) / scale, parity])
+    table = np.pad(columns, ((1, 0), (0, 0))).astype(np.float32)
     table.flags.writeable = False
     return table

@@ -8,22 +8,24 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.pair_mlp import PairMLP
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["PairMLPRegressor"]
+__all__ = ["PairMLPClassifier", "PairMLPRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class PairMLPRegressor(NetRegressor):
+class PairMLPFamily(NetEstimator):
     """Residual network on the scalars ("amplitudes") behind the images.
 
     Each atom is described by its element (learned features and tabulated descriptors) and
     its populations, less those of the free atom. Both atoms meet in symmetric functions
-    (sum, product, absolute and squared difference); these, the scalars of the pair and
-    Gaussians of the bond length enter a residual network. Every output also has a term
-    that is linear in the element, descriptors and scalars of each atom.
+    (sum, product, absolute and squared difference); these, the products of their
+    descriptors, the scalars of the pair and Gaussians of the bond length enter a residual
+    network. Every output also has a term of each atom, linear in its scalars with
+    coefficients of its element.
 
     Parameters
     ----------
@@ -41,8 +43,8 @@ class PairMLPRegressor(NetRegressor):
 
     See Also
     --------
-    PairTransformerRegressor : Attention between the same scalars.
-    GATv2Regressor : Graph attention on the two-atom graph.
+    PairTransformer{kind} : Attention between the same scalars.
+    GATv2{kind} : Graph attention on the two-atom graph.
 
     Notes
     -----
@@ -62,10 +64,10 @@ class PairMLPRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import PairMLPRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = PairMLPRegressor(n_hidden=16, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -81,3 +83,15 @@ class PairMLPRegressor(NetRegressor):
     _: KW_ONLY
     lr: float = 6e-3
     loss: str = "absolute_error"
+
+
+@document
+@dataclass(eq=False, repr=False)
+class PairMLPRegressor(NetRegressor, PairMLPFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class PairMLPClassifier(NetClassifier, PairMLPFamily):
+    pass

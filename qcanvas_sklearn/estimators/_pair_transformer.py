@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.pair_transformer import PairTransformer
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["PairTransformerRegressor"]
+__all__ = ["PairTransformerClassifier", "PairTransformerRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class PairTransformerRegressor(NetRegressor):
+class PairTransformerFamily(NetEstimator):
     """Transformer on the scalars ("amplitudes") behind the images.
 
     Tokens are the pair (symmetric functions of its atoms, bond length), the two atoms
@@ -45,8 +46,8 @@ class PairTransformerRegressor(NetRegressor):
 
     See Also
     --------
-    PairMLPRegressor : Symmetric pooling and a residual network on the same scalars.
-    ViTRegressor : Attention between patches of the image.
+    PairMLP{kind} : Symmetric pooling and a residual network on the same scalars.
+    ViT{kind} : Attention between patches of the image.
 
     Notes
     -----
@@ -66,10 +67,10 @@ class PairTransformerRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import PairTransformerRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = PairTransformerRegressor(n_hidden=16, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -86,3 +87,15 @@ class PairTransformerRegressor(NetRegressor):
     _: KW_ONLY
     lr: float = 2e-3
     loss: str = "absolute_error"
+
+
+@document
+@dataclass(eq=False, repr=False)
+class PairTransformerRegressor(NetRegressor, PairTransformerFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class PairTransformerClassifier(NetClassifier, PairTransformerFamily):
+    pass

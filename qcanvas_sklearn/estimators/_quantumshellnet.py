@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn import QuantumShellNet
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["QuantumShellNetRegressor"]
+__all__ = ["QuantumShellNetClassifier", "QuantumShellNetRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class QuantumShellNetRegressor(NetRegressor):
+class QuantumShellNetFamily(NetEstimator):
     """Convolutional network on ten channels, beside an embedding of the two atoms.
 
     Residual stages of convolution, each halving the resolution, then mean and maximum of
@@ -42,7 +43,7 @@ class QuantumShellNetRegressor(NetRegressor):
 
     See Also
     --------
-    GATv2Regressor : Graph attention on the two-atom graph.
+    GATv2{kind} : Graph attention on the two-atom graph.
 
     Notes
     -----
@@ -58,11 +59,11 @@ class QuantumShellNetRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import QuantumShellNetRegressor, load_pairs
-    >>> X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
-    >>> model = QuantumShellNetRegressor(n_filters=8, max_epochs=2, random_state=0)
-    >>> model.fit(X[:64], y[:64]).predict([["Al", "Ag"]]).shape
-    (1, 2)
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_filters=8, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:64], y[:64]).predict([["Al", "Ag"]]).shape
+    (1,)
     """
 
     _network: ClassVar[type[nn.Module]] = QuantumShellNet
@@ -74,3 +75,15 @@ class QuantumShellNetRegressor(NetRegressor):
     dropout: float = 0.0
     _: KW_ONLY
     max_epochs: int = 60
+
+
+@document
+@dataclass(eq=False, repr=False)
+class QuantumShellNetRegressor(NetRegressor, QuantumShellNetFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class QuantumShellNetClassifier(NetClassifier, QuantumShellNetFamily):
+    pass

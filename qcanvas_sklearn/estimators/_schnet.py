@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.schnet import PairSchNet
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["SchNetRegressor"]
+__all__ = ["SchNetClassifier", "SchNetRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class SchNetRegressor(NetRegressor):
+class SchNetFamily(NetEstimator):
     """Continuous-filter convolutions (SchNet) on the two-atom graph of a pair.
 
     Messages between the atoms are multiplied by filters that a small network draws from
@@ -43,8 +44,8 @@ class SchNetRegressor(NetRegressor):
 
     See Also
     --------
-    GATv2Regressor : Graph attention on the same graph.
-    EGNNRegressor : Messages that also move the atoms.
+    GATv2{kind} : Graph attention on the same graph.
+    EGNN{kind} : Messages that also move the atoms.
 
     Notes
     -----
@@ -57,10 +58,10 @@ class SchNetRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import SchNetRegressor, load_pairs
-    >>> X, y = load_pairs(target="distance_ang", return_X_y=True)
-    >>> model = SchNetRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1,)
     """
 
@@ -72,3 +73,15 @@ class SchNetRegressor(NetRegressor):
     n_radial: int = 32
     cutoff: float = 8.0
     dropout: float = 0.0
+
+
+@document
+@dataclass(eq=False, repr=False)
+class SchNetRegressor(NetRegressor, SchNetFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class SchNetClassifier(NetClassifier, SchNetFamily):
+    pass

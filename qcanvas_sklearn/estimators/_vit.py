@@ -8,15 +8,16 @@ from typing import ClassVar
 from torch import nn
 
 from ..nn.vit import PairViT
+from ._base import NetEstimator
+from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor
 
-__all__ = ["ViTRegressor"]
+__all__ = ["ViTClassifier", "ViTRegressor"]
 
 
-@document
 @dataclass(eq=False, repr=False)
-class ViTRegressor(NetRegressor):
+class ViTFamily(NetEstimator):
     """Vision transformer on ten channels, with tokens for the two atoms.
 
     The image is cut into patches, each a token with a learned position. Two tokens carry
@@ -46,8 +47,8 @@ class ViTRegressor(NetRegressor):
 
     See Also
     --------
-    QuantumShellNetRegressor : Convolutions on the ten channels.
-    PairTransformerRegressor : Attention between the scalars behind the images.
+    QuantumShellNet{kind} : Convolutions on the ten channels.
+    PairTransformer{kind} : Attention between the scalars behind the images.
 
     Notes
     -----
@@ -65,11 +66,11 @@ class ViTRegressor(NetRegressor):
 
     Examples
     --------
-    >>> from qcanvas_sklearn import ViTRegressor, load_pairs
-    >>> X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
-    >>> model = ViTRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> model.fit(X[:64], y[:64]).predict([["Al", "Ag"]]).shape
-    (1, 2)
+    {>>>} from qcanvas_sklearn import {name}, load_pairs
+    {>>>} X, y = load_pairs(target="{target}", return_X_y=True)
+    {>>>} model = {name}(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
+    {>>>} model.fit(X[:64], y[:64]).predict([["Al", "Ag"]]).shape
+    (1,)
     """
 
     _network: ClassVar[type[nn.Module]] = PairViT
@@ -86,3 +87,15 @@ class ViTRegressor(NetRegressor):
     max_epochs: int = 60
     lr: float = 2e-3
     loss: str = "absolute_error"
+
+
+@document
+@dataclass(eq=False, repr=False)
+class ViTRegressor(NetRegressor, ViTFamily):
+    pass
+
+
+@document
+@dataclass(eq=False, repr=False)
+class ViTClassifier(NetClassifier, ViTFamily):
+    pass

@@ -2,8 +2,10 @@
 
 from .dimenet import DimeNetPlusPlus, PairDimeNet
 from .egnn import EGNN, PairEGNN
+from .ensemble import Ensemble
 from .faenet import FAENet, PairFAENet
 from .gatv2 import DenseGATv2Conv, PairGATv2
+from .gotennet import GotenNet, PairGotenNet
 from .pair_mlp import PairMLP
 from .pair_transformer import PairTransformer
 from .quantumshellnet import QuantumShellNet
@@ -15,11 +17,14 @@ __all__ = [
     "DenseGATv2Conv",
     "DimeNetPlusPlus",
     "EGNN",
+    "Ensemble",
     "FAENet",
+    "GotenNet",
     "PairDimeNet",
     "PairEGNN",
     "PairFAENet",
     "PairGATv2",
+    "PairGotenNet",
     "PairMLP",
     "PairSchNet",
     "PairTransformer",

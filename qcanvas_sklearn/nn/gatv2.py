@@ -90,7 +90,7 @@ class PairGATv2(nn.Module):
     pair_scaling : tuple of two arrays of shape (n_pair,)
         Mean and scale of the per-pair scalars.
     n_outputs : int
-        Number of targets.
+        Number of targets; 0 leaves out the read-out, for users of :meth:`encode`.
     n_hidden : int, default=128
         Features of a node.
     n_layers : int, default=3
@@ -129,7 +129,9 @@ class PairGATv2(nn.Module):
         self.updates = nn.ModuleList(
             mlp([n_hidden, n_hidden, n_hidden]) for _ in range(n_layers)
         )
-        self.readout = mlp([2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs], dropout)
+        if n_outputs:
+            sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
+            self.readout = mlp(sizes, dropout)
 
     def edges(self, pair: Tensor, vector: Tensor) -> Tensor:
         """Edge features (b, i, j, n_pair + 3); a self-loop repeats the incoming edge."""
@@ -137,12 +139,16 @@ class PairGATv2(nn.Module):
         vectors = sign[None, :, :, None] * vector[:, None, None, :]
         return torch.cat([pair[:, None, None, :].expand(-1, 2, 2, -1), vectors], dim=-1)
 
-    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        pair = self.pair(pair)
-        edge = self.edges(pair, vector)
+    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
+        edge = self.edges(self.pair(pair), vector)
         one_hot = element_one_hot(z, self.n_elements, pair.dtype)
         x = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1))
         for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
             x = x + update(conv(norm(x), edge)[0])
-        return self.readout(torch.cat([x.flatten(1), pair], dim=-1))
+        return x
+
+    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
+        x = self.encode(z, atom, pair, vector)
+        return self.readout(torch.cat([x.flatten(1), self.pair(pair)], dim=-1))

@@ -107,7 +107,7 @@ class PairGraphNetwork(nn.Module):
     pair_scaling : tuple of two arrays of shape (n_pair,)
         Mean and scale of the per-pair scalars.
     n_outputs : int
-        Number of targets.
+        Number of targets; 0 leaves out the read-out, for users of :meth:`encode`.
     n_hidden : int
         Features of a node.
     dropout : float
@@ -127,7 +127,9 @@ class PairGraphNetwork(nn.Module):
         # node features, and the product of two small ones is lost.
         nn.init.normal_(self.embed.weight)
         self.core = core
-        self.readout = mlp([2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs], dropout)
+        if n_outputs:
+            sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
+            self.readout = mlp(sizes, dropout)
 
     def interact(
         self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
@@ -135,11 +137,15 @@ class PairGraphNetwork(nn.Module):
         """Node features (2 b, n_hidden) behind the core."""
         return self.core(x, positions, edge_index, edge)
 
-    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        pair = self.pair(pair)
+    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
         one_hot = element_one_hot(z, self.n_elements, pair.dtype)
         x = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1)).flatten(0, 1)
         positions, edge_index = pair_graphs(vector)
-        x = self.interact(x, positions, edge_index, pair.repeat_interleave(2, dim=0))
-        return self.readout(torch.cat([x.unflatten(0, (-1, 2)).flatten(1), pair], dim=-1))
+        edge = self.pair(pair).repeat_interleave(2, dim=0)
+        return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
+
+    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
+        x = self.encode(z, atom, pair, vector)
+        return self.readout(torch.cat([x.flatten(1), self.pair(pair)], dim=-1))

@@ -9,7 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Scaling", "SinglePrecision", "Standardize", "element_one_hot", "mlp"]
+__all__ = [
+    "AtomFeatures",
+    "Scaling",
+    "SinglePrecision",
+    "Standardize",
+    "element_one_hot",
+    "mlp",
+]
 
 
 #: Mean and scale of some features.
@@ -48,6 +55,40 @@ class Standardize(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.mean)}, dim={self.dim}"
+
+
+class AtomFeatures(nn.Module):
+    """One-hot element, tabulated descriptors and standardised scalars of each atom.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    descriptors : array of shape (n_elements + 1, n_descriptors)
+        Fixed descriptors of the elements, standardised, 0 for no element.
+    scaling : tuple of two arrays of shape (n_atom,)
+        Mean and scale of the per-atom scalars.
+
+    Attributes
+    ----------
+    n_features : int
+        Features of an atom.
+    """
+
+    descriptors: Tensor
+
+    def __init__(self, n_elements: int, descriptors: NDArray, scaling: Scaling) -> None:
+        super().__init__()
+        self.n_elements = n_elements
+        self.scalars = Standardize(*scaling)
+        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
+        self.n_features = n_elements + self.descriptors.shape[1] + len(scaling[0])
+
+    def forward(self, z: Tensor, scalars: Tensor) -> Tensor:
+        """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_features)."""
+        scalars = self.scalars(scalars)
+        one_hot = element_one_hot(z, self.n_elements, scalars.dtype)
+        return torch.cat([one_hot, self.descriptors[z], scalars], dim=-1)
 
 
 class SinglePrecision(nn.Sequential):

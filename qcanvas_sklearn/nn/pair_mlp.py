@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import Scaling, Standardize, element_one_hot, mlp
+from .layers import AtomFeatures, Scaling, Standardize, mlp
 from .radial import GaussianBasis
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
@@ -49,14 +49,17 @@ class PairMLP(nn.Module):
 
     .. math::
         a_k &= \varphi(u_k), \quad u_k = (\mathrm{onehot}(Z_k), t(Z_k), x_k) \\
-        h &= \rho(a_1 + a_2,\; a_1 \odot a_2,\; |a_1 - a_2|,\; (a_1 - a_2)^2,\; x,\; e(r)) \\
+        h &= \rho(a_1 + a_2,\; a_1 \odot a_2,\; |a_1 - a_2|,\; (a_1 - a_2)^2,\;
+            t(Z_1) \odot t(Z_2),\; x,\; e(r)) \\
         y &= \gamma \odot \{ W h + c + V [G h \odot (a_1 - a_2)] \}
-            + A_1 u_1 + A_2 u_2 + B x
+            + B x + \sum_k \{ A_k u_k + D_k [ E u'_k \odot F x_k ] \}
 
     with tabulated descriptors :math:`t` of the elements, per-atom scalars :math:`x_k`,
     pair scalars :math:`x` and Gaussians :math:`e(r)` of the bond length. Of the residual
     network's part, :math:`W h + c` is even under exchange of the atoms and the other term
-    odd. The last terms are linear, what each atom adds on its own: energies are sums over
+    odd. The last terms are what each atom adds on its own, linear in its scalars with
+    coefficients that depend on the element alone (:math:`u'_k` is :math:`u_k` without
+    :math:`x_k`), as a population times the energy of its level is: energies are sums over
     atoms first, and small differences after that, for which the gain :math:`\gamma` of
     each target starts below one.
 
@@ -90,8 +93,6 @@ class PairMLP(nn.Module):
        bond length).
     """
 
-    descriptors: Tensor
-
     def __init__(
         self,
         n_elements: int,
@@ -106,14 +107,14 @@ class PairMLP(nn.Module):
     ) -> None:
         super().__init__()
         n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
-        n_pooled = -(-n_hidden // 2)
-        self.n_elements = n_elements
-        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
-        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
-        n_features = n_elements + self.descriptors.shape[1] + n_atom
+        n_pooled, n_response = -(-n_hidden // 2), -(-n_hidden // 4)
+        self.atom = AtomFeatures(n_elements, descriptors, atom_scaling)
+        self.pair = Standardize(*pair_scaling)
+        n_features, n_element = self.atom.n_features, self.atom.n_features - n_atom
         self.atoms = mlp([n_features, n_pooled, n_pooled])
         self.radial = GaussianBasis(n_radial, _LONGEST_BOND)
-        self.enter = nn.Linear(4 * n_pooled + n_pair + n_radial, n_hidden)
+        n_descriptors = n_element - n_elements
+        self.enter = nn.Linear(4 * n_pooled + n_descriptors + n_pair + n_radial, n_hidden)
         self.blocks = nn.Sequential(
             *(ResidualBlock(n_hidden, dropout) for _ in range(n_blocks)),
             nn.LayerNorm(n_hidden),
@@ -124,14 +125,25 @@ class PairMLP(nn.Module):
         self.log_gain = nn.Parameter(torch.full((n_outputs,), math.log(_FIRST_GAIN)))
         self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
         nn.init.zeros_(self.additive.weight)
+        self.n_atom = n_atom
+        if n_atom:
+            self.coefficients = nn.Linear(n_element, n_response)
+            self.scalars = nn.Linear(n_atom, n_response, bias=False)
+            self.response = nn.Linear(2 * n_response, n_outputs, bias=False)
+            nn.init.zeros_(self.response.weight)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        features = torch.cat([one_hot, self.descriptors[z], self.atom(atom)], dim=-1)
+        features = self.atom(z, atom)
         pair, radial = self.pair(pair), self.radial(vector.norm(dim=-1))
         a, b = self.atoms(features).unbind(1)
-        h = self.blocks(self.enter(torch.cat([symmetric_pool(a, b), pair, radial], dim=-1)))
+        product = self.atom.descriptors[z].prod(dim=1)
+        entering = [symmetric_pool(a, b), product, pair, radial]
+        h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
         interaction = self.even(h) + self.odd(self.gate(h) * (a - b))
-        additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
-        return additive + self.log_gain.exp() * interaction
+        own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        if self.n_atom:
+            element, scalars = features.tensor_split([-self.n_atom], dim=-1)
+            responses = self.coefficients(element) * self.scalars(scalars)
+            own = own + self.response(responses.flatten(1))
+        return own + self.log_gain.exp() * interaction

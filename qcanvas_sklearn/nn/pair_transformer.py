@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import Scaling, Standardize, element_one_hot, mlp
+from .layers import AtomFeatures, Scaling, Standardize, mlp
 from .pair_mlp import symmetric_pool
 
 __all__ = ["EncoderBlock", "PairTokens", "PairTransformer", "ScalarTokens", "encoder"]
@@ -63,9 +63,9 @@ class EncoderBlock(nn.Module):
         """Attention of the first `n_read` of (b, n, n_hidden) to all."""
         heads = self.query_key_value(x).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        out = nn.functional.scaled_dot_product_attention(
-            query[:, :, : self.n_read], key, value
-        )
+        # Written out: the fused kernel cannot be mapped over the members of an ensemble.
+        logits = query[:, :, : self.n_read] @ key.transpose(-2, -1)
+        out = (logits / query.shape[-1] ** 0.5).softmax(dim=-1) @ value
         return self.project(out.transpose(1, 2).flatten(2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,9 +73,11 @@ class EncoderBlock(nn.Module):
         return x + self.dropout(self.update(self.norm_update(x)))
 
 
-def encoder(n_hidden: int, n_layers: int, n_heads: int, dropout: float) -> nn.Sequential:
+def encoder(
+    n_hidden: int, n_layers: int, n_heads: int, dropout: float, n_read: int | None = 3
+) -> nn.Sequential:
     """Transformer blocks, of which the last gives the tokens of pair and atoms."""
-    reads = [None] * (n_layers - 1) + [3]
+    reads = [None] * (n_layers - 1) + [n_read]
     return nn.Sequential(*(EncoderBlock(n_hidden, n_heads, dropout, n) for n in reads))
 
 
@@ -197,8 +199,6 @@ class PairTransformer(nn.Module):
        Models for Tabular Data, NeurIPS 2021, arXiv:2106.11959 (tokens of scalars).
     """
 
-    descriptors: Tensor
-
     def __init__(
         self,
         n_elements: int,
@@ -214,26 +214,22 @@ class PairTransformer(nn.Module):
     ) -> None:
         super().__init__()
         n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
-        self.n_elements = n_elements
-        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
-        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
-        n_features = n_elements + self.descriptors.shape[1] + n_atom
-        self.frame = PairTokens(n_features, n_pair, n_hidden)
+        self.atoms = AtomFeatures(n_elements, descriptors, atom_scaling)
+        self.pair = Standardize(*pair_scaling)
+        self.frame = PairTokens(self.atoms.n_features, n_pair, n_hidden)
         # A run is the two atoms' values of one amplitude.
         self.amplitudes = ScalarTokens(2 * n_atom, n_hidden, max(n_atom, 1))
         self.scalars = ScalarTokens(n_pair, n_hidden, max_pair_tokens)
         self.blocks = encoder(n_hidden, n_layers, n_heads, dropout)
         self.norm = nn.LayerNorm(n_hidden)
         self.head = mlp([3 * n_hidden, n_hidden, n_outputs], dropout)
-        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
+        self.additive = nn.Linear(2 * self.atoms.n_features + n_pair, n_outputs, bias=False)
         nn.init.zeros_(self.additive.weight)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom) and (b, n_pair) to (b, n_outputs)."""
-        atom, pair = self.atom(atom), self.pair(pair)
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        features = torch.cat([one_hot, self.descriptors[z], atom], dim=-1)
-        amplitudes = self.amplitudes(atom.transpose(1, 2).flatten(1))
+        features, pair = self.atoms(z, atom), self.pair(pair)
+        amplitudes = self.amplitudes(self.atoms.scalars(atom).transpose(1, 2).flatten(1))
         tokens = [self.frame(features, pair), amplitudes, self.scalars(pair)]
         out = self.blocks(torch.cat(tokens, dim=1))
         additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))

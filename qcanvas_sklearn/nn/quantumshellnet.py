@@ -57,7 +57,7 @@ class QuantumShellNet(nn.Module):
         Mean and scale of the channels; None where there is no image, which leaves the
         atom branch alone.
     n_outputs : int
-        Number of targets.
+        Number of targets; 0 leaves out the head, for users of :meth:`encode`.
     n_filters : int, default=16
         Channels of the first stage, doubled by each further one.
     n_stages : int, default=3
@@ -66,6 +66,13 @@ class QuantumShellNet(nn.Module):
         Width of the atom branch and of the head.
     dropout : float, default=0.0
         Dropout in the head.
+
+    Attributes
+    ----------
+    n_features : int
+        Features that the head reads.
+    n_channels : int
+        Feature maps of the last stage; 0 where there is no image.
 
     References
     ----------
@@ -95,24 +102,47 @@ class QuantumShellNet(nn.Module):
         # Of unit scale: with the usual one, elements hardly differ for many epochs.
         nn.init.normal_(first.weight)
         self.embed = nn.Sequential(first, nn.SiLU(), nn.Linear(n_hidden, n_hidden))
-        n_features = 2 * n_hidden + n_pair
+        self.n_features, self.n_channels = 2 * n_hidden + n_pair, 0
         if image_scaling is not None:
             widths = [len(image_scaling[0]), *(n_filters * 2**i for i in range(n_stages))]
             self.stages = SinglePrecision(
                 *(ResidualStage(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
             )
             self.norm = nn.LayerNorm(2 * widths[-1])
-            n_features += 2 * (widths[-1] + widths[0])
-        self.head = mlp([n_features, n_hidden, n_hidden, n_outputs], dropout)
+            self.n_features += 2 * (widths[-1] + widths[0])
+            self.n_channels = widths[-1]
+        if n_outputs:
+            self.head = mlp([self.n_features, n_hidden, n_hidden, n_outputs], dropout)
+
+    def encode(
+        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the head reads, and the last feature maps.
+
+        Parameters
+        ----------
+        z, atom, pair, image : Tensor
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        features : Tensor of shape (b, n_features)
+            Both atoms, the pair's scalars and the pooled maps.
+        tokens : Tensor of shape (b, n_positions, n_channels)
+            The maps position by position, row by row; none where there is no image.
+        """
+        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
+        atoms = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1))
+        features = [atoms.flatten(1), self.pair(pair)]
+        if self.image is None:
+            return torch.cat(features, dim=-1), pair.new_zeros(len(pair), 0, 0)
+        channels = self.image(image)
+        maps = self.stages(channels)
+        features += [self.norm(_pool(maps)), _pool(channels)]
+        return torch.cat(features, dim=-1), maps.flatten(2).transpose(1, 2)
 
     def forward(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        atoms = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1))
-        features = [atoms.flatten(1), self.pair(pair)]
-        if self.image is not None:
-            channels = self.image(image)
-            features += [self.norm(_pool(self.stages(channels))), _pool(channels)]
-        return self.head(torch.cat(features, dim=-1))
+        return self.head(self.encode(z, atom, pair, image)[0])

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import Scaling, Standardize, element_one_hot, mlp
+from .layers import AtomFeatures, Scaling, Standardize, mlp
 from .pair_transformer import PairTokens, encoder
 
 __all__ = ["PairViT", "PatchEmbedding"]
@@ -92,7 +92,7 @@ class PairViT(nn.Module):
         Mean and scale of the channels; None where there is no image, which leaves the
         tokens of the pair and the atoms.
     n_outputs : int
-        Number of targets.
+        Number of targets; 0 leaves out the head, for users of :meth:`encode`.
     patch_size : int, default=8
         Pixels a side of a patch.
     n_hidden : int, default=96
@@ -103,14 +103,22 @@ class PairViT(nn.Module):
         Attention heads; divides `n_hidden`.
     dropout : float, default=0.0
         Dropout in the blocks and in the head.
+    n_read : int or None, default=3
+        Tokens that the last block updates: those of the pair and the atoms, which the head
+        reads, or None for all, for users of :meth:`encode`.
+
+    Attributes
+    ----------
+    n_features : int
+        Features that the head reads.
+    n_channels : int
+        Features of a token.
 
     References
     ----------
     .. [1] A. Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image
        Recognition at Scale, ICLR 2021, equations 1 to 4, arXiv:2010.11929.
     """
-
-    descriptors: Tensor
 
     def __init__(
         self,
@@ -125,33 +133,52 @@ class PairViT(nn.Module):
         n_layers: int = 2,
         n_heads: int = 4,
         dropout: float = 0.0,
+        n_read: int | None = 3,
     ) -> None:
         super().__init__()
-        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
-        self.n_elements = n_elements
-        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
+        n_pair = len(pair_scaling[0])
+        self.atoms = AtomFeatures(n_elements, descriptors, atom_scaling)
+        self.pair = Standardize(*pair_scaling)
         self.image = None if image_scaling is None else Standardize(*image_scaling, dim=1)
-        self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
-        n_features = n_elements + self.descriptors.shape[1] + n_atom
-        self.frame = PairTokens(n_features, n_pair, n_hidden)
+        self.frame = PairTokens(self.atoms.n_features, n_pair, n_hidden)
         if image_scaling is not None:
             self.patches = PatchEmbedding(len(image_scaling[0]), patch_size, n_hidden)
-        self.blocks = encoder(n_hidden, n_layers, n_heads, dropout)
+        self.blocks = encoder(n_hidden, n_layers, n_heads, dropout, n_read)
         self.norm = nn.LayerNorm(n_hidden)
-        self.head = mlp([3 * n_hidden, n_hidden, n_outputs], dropout)
-        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
-        nn.init.zeros_(self.additive.weight)
+        self.n_features, self.n_channels = 3 * n_hidden, n_hidden
+        if n_outputs:
+            self.head = mlp([self.n_features, n_hidden, n_outputs], dropout)
+            n_scalars = 2 * self.atoms.n_features + n_pair
+            self.additive = nn.Linear(n_scalars, n_outputs, bias=False)
+            nn.init.zeros_(self.additive.weight)
+
+    def encode(
+        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the head reads, and the patches.
+
+        Parameters
+        ----------
+        z, atom, pair, image : Tensor
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        features : Tensor of shape (b, n_features)
+            Tokens of the pair and the atoms.
+        tokens : Tensor of shape (b, n_patches, n_channels)
+            Tokens of the patches; none unless `n_read` is None and there is an image.
+        """
+        tokens = [self.frame(self.atoms(z, atom), self.pair(pair))]
+        if self.image is not None:
+            tokens.append(self.patches(self.image(image)))
+        out = self.norm(self.blocks(torch.cat(tokens, dim=1)))
+        return out[:, :3].flatten(1), out[:, 3:]
 
     def forward(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        pair = self.pair(pair)
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        features = torch.cat([one_hot, self.descriptors[z], self.atom(atom)], dim=-1)
-        tokens = [self.frame(features, pair)]
-        if self.image is not None:
-            tokens.append(self.patches(self.image(image)))
-        out = self.blocks(torch.cat(tokens, dim=1))
-        additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
-        return additive + self.head(self.norm(out).flatten(1))
+        atoms, scalars = self.atoms(z, atom), self.pair(pair)
+        additive = self.additive(torch.cat([atoms.flatten(1), scalars], dim=-1))
+        return additive + self.head(self.encode(z, atom, pair, image)[0])

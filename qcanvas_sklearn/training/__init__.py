@@ -1,5 +1,6 @@
 """Training: skorch wiring, device-resident batches, masked losses."""
 
+from .calibration import SpreadCalibration
 from .engine import (
     TrainingData,
     TrainingPlan,
@@ -15,6 +16,7 @@ from .scaling import TargetScaler, feature_scaling
 __all__ = [
     "LOSSES",
     "MaskedLoss",
+    "SpreadCalibration",
     "TargetScaler",
     "TrainingData",
     "TrainingPlan",

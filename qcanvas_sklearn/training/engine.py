@@ -165,9 +165,11 @@ def build_net(
 def _callbacks(plan: TrainingPlan, n_steps: int, has_valid: bool) -> list[Any]:
     callbacks: list[Any] = [("clip", GradientNormClipping(_MAX_GRADIENT_NORM))]
     if plan.lr_schedule == "one_cycle":
+        # A continued fit runs through a new cycle; skorch would go on with the old one.
         schedule = LRScheduler(
-            OneCycleLR, step_every="batch", max_lr=plan.lr, total_steps=n_steps + 1
-        )
+            OneCycleLR, step_every="batch", max_lr=plan.lr, total_steps=n_steps + 1,
+            last_epoch=-1,
+        )  # fmt: skip
         callbacks.append(("schedule", schedule))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
@@ -313,7 +315,7 @@ def predict(
 
     Returns
     -------
-    ndarray of shape (n, t), float64
+    ndarray of shape (n, t), or (n, m, t) of an ensemble, float64
     """
     dtype = torch.float64 if device.type == "cpu" else torch.float32
     module = copy.deepcopy(net.module_).to(device=device, dtype=dtype).eval()

@@ -73,6 +73,11 @@ class TargetScaler:
         center = np.where(parity < 0, 0.0, np.nanmedian(y, axis=0))
         return cls(center, _nonzero(np.nanmean(np.abs(y - center), axis=0)))
 
+    @classmethod
+    def identity(cls, n_targets: int) -> TargetScaler:
+        """A scaler that leaves everything as it is."""
+        return cls(np.zeros(n_targets), np.ones(n_targets))
+
     def transform(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """To the scale of the network."""
         return (y - self.center) / self.scale

@@ -1,0 +1,392 @@
+"""GotenNet: attention between atoms that carry features of every angular degree."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
+from .harmonics import MAX_DEGREE, by_degree, gated, soft_norm, spherical_harmonics
+from .layers import Scaling, mlp
+from .radial import GaussianBasis, cosine_cutoff
+
+__all__ = [
+    "Edges",
+    "EquivariantFeedForward",
+    "GotenNet",
+    "GotenNetLayer",
+    "PairGotenNet",
+    "TensorAttention",
+    "TensorRefinement",
+    "damped_softmax",
+]
+
+
+def damped_softmax(logits: Tensor, damping: Tensor, target: Tensor, n: int) -> Tensor:
+    r"""Softmax over the edges that arrive at a node, each counted as much as it is damped.
+
+    .. math::
+        a_{ij} = \frac{f_{ij} \exp \alpha_{ij}}{\sum_k f_{ik} \exp \alpha_{ik}}
+
+    Logits and weights are (E, k), of k heads; damping and target (E,). The damping is not
+    negative, and positive for one edge at least at each of the n nodes.
+    """
+    damping = damping[:, None]
+    counted = torch.where(damping > 0, logits.detach(), -math.inf)
+    lowest = torch.full_like(counted[:1], -math.inf).expand(n, -1)
+    highest = lowest.scatter_reduce(0, target[:, None].expand_as(counted), counted, "amax")
+    # Logits of edges that do not count may be larger: no infinity may meet their zero.
+    shifted = (logits - highest.index_select(0, target)).clamp(max=0)
+    weights = damping * shifted.exp()
+    return weights / sum_messages(weights, target, n).index_select(0, target)
+
+
+class Edges(NamedTuple):
+    """Source and target (E,), cutoff function (E,) and harmonics (E, M) of each edge."""
+
+    source: Tensor
+    target: Tensor
+    damping: Tensor
+    harmonics: Tensor
+
+
+class TensorAttention(nn.Module):
+    r"""Gates of messages: attention between atoms plus a filter of the edge.
+
+    .. math::
+        o_{ij} &= a_{ij}\, \gamma_v(h_j) + (W_{rs} t_{ij}) \circ \gamma_s(h_j)\, f_c(d_{ij}) \\
+        \alpha_{ij} &= \tfrac{1}{\sqrt{d_k}} (W_q h_i)^\top
+            \bigl[ W_k h_j \circ \sigma(W_{re} t_{ij}) \bigr]
+
+    with two-layer networks :math:`\gamma` and, in each head, the softmax :math:`a` over j
+    of the logits :math:`\alpha`, damped by the cutoff :math:`f_c`; h is behind a layer
+    normalisation. Each gate has `n_hidden` channels.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and of an edge.
+    n_heads : int
+        Attention heads; divides `n_hidden`.
+    n_gates : int
+        Number of gates.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
+       Networks, ICLR 2025, section 3; with the cutoff inside the softmax, too, which
+       makes the whole a smooth function of the positions.
+    """
+
+    def __init__(self, n_hidden: int, n_heads: int, n_gates: int) -> None:
+        super().__init__()
+        self.n_heads, self.n_gates = n_heads, n_gates
+        self.norm = nn.LayerNorm(n_hidden)
+        self.query = nn.Linear(n_hidden, n_hidden)
+        self.key = nn.Linear(n_hidden, n_hidden)
+        self.key_filter = nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.SiLU())
+        self.value = mlp([n_hidden, n_hidden, n_gates * n_hidden])
+        self.source = mlp([n_hidden, n_hidden, n_gates * n_hidden])
+        self.source_filter = nn.Linear(n_hidden, n_gates * n_hidden)
+
+    def attention(self, h: Tensor, t: Tensor, edges: Edges) -> Tensor:
+        """Weights (E, n_heads) of the edges at each node, which sum to one."""
+        query = self.query(h).index_select(0, edges.target)
+        key = self.key(h).index_select(0, edges.source) * self.key_filter(t)
+        products = (query * key).unflatten(-1, (self.n_heads, -1))
+        logits = products.sum(-1) / math.sqrt(products.shape[-1])
+        return damped_softmax(logits, edges.damping, edges.target, len(h))
+
+    def forward(self, h: Tensor, t: Tensor, edges: Edges) -> Tensor:
+        """Map nodes (n, n_hidden) and edges (E, n_hidden) to (E, n_gates, n_hidden)."""
+        h = self.norm(h)
+        heads = (self.n_gates, self.n_heads, -1)
+        values = self.value(h).index_select(0, edges.source).unflatten(-1, heads)
+        attended = self.attention(h, t, edges)[:, None, :, None] * values
+        filters = self.source_filter(t) * edges.damping[:, None]
+        filtered = self.source(h).index_select(0, edges.source) * filters
+        return attended.flatten(2) + filtered.unflatten(-1, (self.n_gates, -1))
+
+
+class TensorRefinement(nn.Module):
+    r"""Hierarchical tensor refinement: edges learn how their two atoms' surroundings lie.
+
+    .. math::
+        w_{ij} &= \sum_l (X_i^{(l)} W_{vq})^\top (X_j^{(l)} W_{vk}^{(l)}) \\
+        t_{ij}' &= t_{ij} + \tanh(W_w w_{ij}) \circ \sigma(W_t t_{ij})
+
+    The inner products run over the 2 l + 1 components, channel by channel.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and of an edge.
+    n_degrees : int
+        Highest degree of the steerable features.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, ICLR 2025, section 3; the tanh bounds what a layer adds. The
+       authors' code first takes the part along the edge out of both factors; in a pair
+       nothing would be left.
+    """
+
+    def __init__(self, n_hidden: int, n_degrees: int) -> None:
+        super().__init__()
+        self.n_degrees = n_degrees
+        self.query = nn.Linear(n_hidden, n_hidden, bias=False)
+        self.keys = nn.ModuleList(
+            nn.Linear(n_hidden, n_hidden, bias=False) for _ in range(n_degrees)
+        )
+        self.gate = nn.Linear(n_hidden, n_hidden, bias=False)
+        self.edge = nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.SiLU())
+
+    def forward(self, steerable: Tensor, t: Tensor, edges: Edges) -> Tensor:
+        """Map nodes (n, M, n_hidden) and edges (E, n_hidden) to edges (E, n_hidden)."""
+        degrees = zip(self.keys, by_degree(steerable, self.n_degrees), strict=True)
+        keys = torch.cat([key(x) for key, x in degrees], dim=1)
+        queries = self.query(steerable).index_select(0, edges.target)
+        products = (queries * keys.index_select(0, edges.source)).sum(1)
+        return t + self.gate(products).tanh() * self.edge(t)
+
+
+class EquivariantFeedForward(nn.Module):
+    r"""Mix the scalars and steerable features of each atom.
+
+    .. math::
+        h' = h + m_1, \qquad X^{(l)\prime} = X^{(l)} + m_2 \circ (X^{(l)} W_{vu}), \qquad
+        [m_1, m_2] = \gamma_m(h, \lVert X W_{vu} \rVert)
+
+    with a two-layer network :math:`\gamma_m`, and the norm over the components of all
+    degrees.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node.
+    steers : bool, default=True
+        Whether the steerable features change; without, they are returned as they are.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, ICLR 2025, section 3.
+    """
+
+    def __init__(self, n_hidden: int, steers: bool = True) -> None:
+        super().__init__()
+        self.steers = steers
+        self.mix = nn.Linear(n_hidden, n_hidden, bias=False)
+        self.update = mlp([2 * n_hidden, n_hidden, (1 + steers) * n_hidden])
+
+    def forward(self, h: Tensor, steerable: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (n, n_hidden) and (n, M, n_hidden) to the same shapes."""
+        mixed = self.mix(steerable)
+        update = self.update(torch.cat([h, lengths(mixed.transpose(1, 2))], dim=-1))
+        if not self.steers:
+            return h + update, steerable
+        scalar, gate = update.chunk(2, dim=-1)
+        return h + scalar, steerable + gate[:, None] * mixed
+
+
+class GotenNetLayer(nn.Module):
+    r"""Geometry-aware tensor attention, refinement of the edges, feed-forward.
+
+    The attention's gates make the messages
+
+    .. math::
+        \Delta h_i = \sum_j o_{ij}^s, \qquad
+        \Delta X_i^{(l)} = \sum_j o_{ij}^{d,(l)} \circ r_{ij}^{(l)}
+            + o_{ij}^{t,(l)} \circ X_j^{(l)}
+
+    The steerable features go through :func:`soft_norm` first: gates multiply them in every
+    layer, and nothing else would keep them from growing.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and of an edge.
+    n_heads : int
+        Attention heads; divides `n_hidden`.
+    n_degrees : int
+        Highest degree of the steerable features.
+    last : bool, default=False
+        Leave out what no scalar behind this layer would depend on: the refinement of the
+        edges, and the change of steerable features in the feed-forward part.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, ICLR 2025, section 3.
+    """
+
+    def __init__(self, n_hidden: int, n_heads: int, n_degrees: int, last: bool = False) -> None:
+        super().__init__()
+        self.n_degrees = n_degrees
+        self.attention = TensorAttention(n_hidden, n_heads, 1 + 2 * n_degrees)
+        self.refinement = None if last else TensorRefinement(n_hidden, n_degrees)
+        self.feed_forward = EquivariantFeedForward(n_hidden, steers=not last)
+
+    def forward(
+        self, h: Tensor, steerable: Tensor, t: Tensor, edges: Edges
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Map (n, n_hidden), (n, M, n_hidden) and (E, n_hidden) to the same shapes."""
+        steerable = soft_norm(steerable)
+        gates = self.attention(h, t, edges)
+        scalar, along, carried = gates.split([1, self.n_degrees, self.n_degrees], dim=1)
+        messages = gated(along, edges.harmonics[..., None])
+        messages = messages + gated(carried, steerable.index_select(0, edges.source))
+        h = h + sum_messages(scalar[:, 0], edges.target, len(h))
+        steerable = steerable + sum_messages(messages, edges.target, len(h))
+        if self.refinement is not None:
+            t = self.refinement(steerable, t, edges)
+        return *self.feed_forward(h, steerable), t
+
+
+class GotenNet(nn.Module):
+    r"""GotenNet on any graph of atoms.
+
+    Atoms carry scalars h and steerable features :math:`X^{(l)}`, which turn with the
+    molecule as spherical harmonics of degree l do; edges carry scalars t. They start as
+
+    .. math::
+        h_i &= W_{nru}\, \sigma\Bigl( \mathrm{LN}\, W_{nrd} \bigl[ x_i, \textstyle\sum_j
+            (A\, x_j) \circ (W_{ndp} e_{ij})\, f_c(d_{ij}) \bigr] \Bigr) \\
+        t_{ij} &= (h_i + h_j) \circ W_{erp} e_{ij} \\
+        X_i^{(l)} &= \textstyle\sum_j o_{ij}^{(l)} \circ r_{ij}^{(l)}
+
+    with the radial basis and the features of an edge in :math:`e_{ij}`, the spherical
+    harmonics :math:`r_{ij}^{(l)}` of its direction, and the gates o of a
+    :class:`TensorAttention`. In all but the first of these sums every atom is its own
+    neighbour, too, at no distance and without edge features: an atom with one neighbour
+    has a choice, and one with none has a value to attend to.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node and of an edge, and channels of a degree.
+    n_layers : int
+        Number of layers.
+    n_heads : int
+        Attention heads; divides `n_hidden`.
+    n_degrees : int
+        Highest degree of the steerable features, 1 to 6.
+    n_radial : int
+        Gaussians in which a distance is expanded.
+    cutoff : float
+        Distance at which interactions end, Å.
+    n_edge : int, default=0
+        Further features of an edge.
+
+    Raises
+    ------
+    ValueError
+        If `n_degrees` is not between 1 and 6.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
+       Networks, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
+    """
+
+    def __init__(
+        self, n_hidden: int, n_layers: int, n_heads: int, n_degrees: int, n_radial: int,
+        cutoff: float, n_edge: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if not 1 <= n_degrees <= MAX_DEGREE:
+            raise ValueError(f"n_degrees={n_degrees} is not between 1 and {MAX_DEGREE}")
+        self.n_degrees, self.cutoff = n_degrees, cutoff
+        self.basis = GaussianBasis(n_radial, cutoff)
+        self.neighbour = nn.Linear(n_hidden, n_hidden, bias=False)
+        self.neighbour_filter = nn.Linear(n_radial + n_edge, n_hidden)
+        self.embed_node = nn.Sequential(
+            nn.Linear(2 * n_hidden, n_hidden), nn.LayerNorm(n_hidden), nn.SiLU(),
+            nn.Linear(n_hidden, n_hidden),
+        )  # fmt: skip
+        self.embed_edge = nn.Linear(n_radial + n_edge, n_hidden)
+        self.embed_steerable = TensorAttention(n_hidden, n_heads, n_degrees)
+        self.layers = nn.ModuleList(
+            GotenNetLayer(n_hidden, n_heads, n_degrees, last=i == n_layers - 1)
+            for i in range(n_layers)
+        )
+
+    def features(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scalars (n, n_hidden) and steerable features (n, M, n_hidden) of the nodes.
+
+        The M = (n_degrees + 1)**2 - 1 components are in the order of
+        :func:`spherical_harmonics`, and turn with the molecule as those do.
+        """
+        n, n_edges = len(x), edge_index.shape[1]
+        loops = torch.arange(n, device=x.device).expand(2, n)
+        source, target = torch.cat([edge_index, loops], dim=1)
+        vectors = edge_vectors(positions, torch.stack([source, target]))
+        distance = lengths(vectors)
+        edge = nn.functional.pad(edge, (0, 0, 0, n))
+        inputs = torch.cat([self.basis(distance), edge], dim=-1)
+        damping = cosine_cutoff(distance, self.cutoff)
+        # Atoms that coincide have no direction, and slopes there have an end.
+        directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+        edges = Edges(source, target, damping, spherical_harmonics(directions, self.n_degrees))
+
+        filters = self.neighbour_filter(inputs[:n_edges]) * damping[:n_edges, None]
+        messages = self.neighbour(x).index_select(0, source[:n_edges]) * filters
+        received = sum_messages(messages, target[:n_edges], n)
+        h = self.embed_node(torch.cat([x, received], dim=-1))
+        ends = h.index_select(0, source) + h.index_select(0, target)
+        t = ends * self.embed_edge(inputs)
+        gates = self.embed_steerable(h, t, edges)
+        steerable = sum_messages(gated(gates, edges.harmonics[..., None]), target, n)
+        for layer in self.layers:
+            h, steerable, t = layer(h, steerable, t, edges)
+        return h, steerable
+
+    def forward(self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
+        """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
+        return self.features(x, positions, edge_index, edge)[0]
+
+
+class PairGotenNet(PairGraphNetwork):
+    """GotenNet on the two-atom graph of a pair.
+
+    The pair's scalars enter beside the bond length. All directions in a pair are those of
+    the bond, so a degree adds channels but no angles.
+
+    Parameters
+    ----------
+    n_elements, atom_scaling, pair_scaling, n_outputs
+        As for `PairGraphNetwork`.
+    n_hidden : int, default=80
+        Features of a node and of an edge, and channels of a degree.
+    n_layers : int, default=2
+        Number of layers.
+    n_heads : int, default=4
+        Attention heads; divides `n_hidden`.
+    n_degrees : int, default=2
+        Highest degree of the steerable features, 1 to 6.
+    n_radial : int, default=32
+        Gaussians in which the bond length is expanded.
+    cutoff : float, default=8.0
+        Distance at which interactions end, Å.
+    dropout : float, default=0.0
+        Dropout in the read-out.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
+    """
+
+    def __init__(
+        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
+        n_hidden: int = 80, n_layers: int = 2, n_heads: int = 4, n_degrees: int = 2,
+        n_radial: int = 32, cutoff: float = 8.0, dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        core = GotenNet(
+            n_hidden, n_layers, n_heads, n_degrees, n_radial, cutoff, len(pair_scaling[0])
+        )
+        super().__init__(
+            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
+        )

@@ -1,0 +1,26 @@
+"""Displays in scikit-learn's manner: of pairs, of predictions, of training.
+
+Every display is made by a class method ``from_…``, draws itself (again, on other axes) with
+``plot`` and keeps what it drew on as ``ax_`` and ``figure_``. Needs matplotlib:
+``pip install "qcanvas-sklearn[plot]"``.
+"""
+
+from ._calibration import CalibrationDisplay
+from ._gap import GeneralizationGapDisplay
+from ._importance import ChannelImportanceDisplay
+from ._pair_image import PairImageDisplay
+from ._pair_matrix import PairMatrixDisplay
+from ._parity import ParityDisplay
+from ._periodic_table import PeriodicTableDisplay
+from ._training import TrainingCurveDisplay
+
+__all__ = [
+    "CalibrationDisplay",
+    "ChannelImportanceDisplay",
+    "GeneralizationGapDisplay",
+    "PairImageDisplay",
+    "PairMatrixDisplay",
+    "ParityDisplay",
+    "PeriodicTableDisplay",
+    "TrainingCurveDisplay",
+]
