@@ -39,6 +39,7 @@ from qcanvas_sklearn import (
     ViTRegressor,
     load_pairs,
 )
+from qcanvas_sklearn.targets import identity_residuals
 
 TINY = {"n_hidden": 16, "max_epochs": 3, "random_state": 0}
 MODELS = {
@@ -292,11 +293,14 @@ def test_partial_fit_continues(model, few_images, energy):
 
 def test_warm_start_continues_and_cold_start_does_not(model, few_images, energy):
     model.set_params(lr_schedule="constant").fit(few_images, energy)
-    last = model.history_["train_loss"].iloc[-1]
+    first = model.history_["train_loss"].iloc[0]
     cold = clone(model).fit(few_images, energy).fit(few_images, energy)
     assert cold.n_iter_ == 3
+    again = clone(model).set_params(warm_start=True, lr_schedule="one_cycle")
+    lr = again.fit(few_images, energy).fit(few_images, energy).history_["lr"]
+    np.testing.assert_array_equal(lr[:3], lr[3:])  # a cycle of its own
     model.set_params(warm_start=True).fit(few_images, energy)
-    assert model.n_iter_ == 6 and model.history_["train_loss"].iloc[3] < last
+    assert model.n_iter_ == 6 and model.history_["train_loss"].iloc[3] < first
     with pytest.raises(ValueError, match="2 targets"):
         model.fit(few_images, np.c_[energy, energy])
     with pytest.raises(ValueError, match="'other'"):
@@ -365,7 +369,46 @@ def test_verbose(model, few_images, energy, capsys, verbose, text):
     assert text in printed if text else not printed
 
 
+# Identities -----------------------------------------------------------------------------
+
+
+def test_derived_predictions_are_consistent(model, few_images, few_pairs):
+    y = few_pairs[1]
+    free = clone(model).fit(few_images, y).predict(few_images)
+    model.set_params(derive=True).fit(few_images, y)
+    derived = pd.DataFrame(model.predict(few_images), columns=y.columns)
+    residuals = identity_residuals(derived)
+    scale = derived.abs().max()
+    assert len(residuals) == 9 and np.isfinite(derived).all(axis=None)
+    for formula, target in [
+        ("I = -E_HOMO", "i_ev"), ("A = -E_LUMO", "a_ev"), ("E_g = I - A", "e_g_ev"),
+        ("chi = (I + A) / 2", "chi_ev"), ("mu = -chi", "mu_ev"),
+        ("S = 1 / eta", "softness_evinv"), ("|mu| = 4.8032 |q| d", "dipole_mag_d"),
+    ]:  # fmt: skip
+        assert residuals[formula] <= 1e-9 * scale[target], formula
+    free = pd.DataFrame(free, columns=y.columns)
+    unbound = ["band_energy_ev", "total_energy_ev", "dipole_z_d", "q_absmean", "distance_ang"]
+    assert (derived[unbound] == free[unbound]).all(axis=None)
+    assert np.abs(derived["e_homo_ev"] - free["e_homo_ev"]).max() < 3
+
+
+def test_identities_need_names_and_something_to_derive(few_images, few_pairs):
+    model = clone(MODELS["pair_mlp"]).set_params(derive=True)
+    with pytest.raises(ValueError, match="derive=True needs targets with names"):
+        model.fit(few_images, few_pairs[1].to_numpy())
+    with pytest.raises(ValueError, match=r"no identity binds the targets \['i_ev', 'a_ev'\]"):
+        model.fit(few_images, few_pairs[1][["i_ev", "a_ev"]])
+
+
 # Parameters -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [type(model) for model in MODELS.values()])
+def test_the_defaults_of_a_family_hold(kind):
+    family = next(base for base in kind.__mro__ if base.__name__.endswith("Family"))
+    own = {name: value for name, value in vars(family).items() if name in kind().get_params()}
+    assert own and own.items() <= kind().get_params().items()
+
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from qcanvas_sklearn.targets import (
     IDENTITIES,
     LABELS,
     TARGETS,
+    consistent_targets,
     derive_targets,
     identity_residuals,
     resolve_targets,
@@ -138,3 +139,39 @@ def test_dipole_is_that_of_the_charges(pairs):
     np.testing.assert_allclose(labels["dipole_z_d"], dipole[:, 2], atol=1e-5)
     magnitude = DEBYE_PER_E_ANGSTROM * labels["q_absmean"] * pairs.bond_lengths
     np.testing.assert_allclose(labels["dipole_mag_d"], magnitude, atol=1e-5)
+
+
+# ------------------------------------------------------------------ consistency
+
+
+def test_consistent_targets_are_the_nearest_by_least_squares():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        rng.normal(size=(50, 4)), columns=["i_ev", "a_ev", "e_g_ev", "chi_ev"]
+    )
+    found = consistent_targets(frame)
+    matrix = np.array([[1, 0], [0, 1], [1, -1], [0.5, 0.5]])
+    expected = np.linalg.lstsq(matrix, frame.to_numpy().T, rcond=None)[0]
+    np.testing.assert_allclose(found, (matrix @ expected).T)
+    pd.testing.assert_frame_equal(consistent_targets(found), found)
+
+
+def test_consistent_labels_stay_as_they_are():
+    labels = load_pairs(return_X_y=True)[1].dropna()
+    labels = labels[labels["eta_ev"] > 0.05]
+    found = consistent_targets(labels)
+    assert list(found) == list(labels)
+    np.testing.assert_allclose(found, labels, rtol=2e-3, atol=2e-3)
+
+
+def test_columns_that_nothing_binds_are_refused_or_left():
+    frame = pd.DataFrame({"e_homo_ev": [-5.0], "i_ev": [5.5], "band_energy_ev": [1.0]})
+    with pytest.raises(ValueError, match="no identity binds"):
+        consistent_targets(frame)
+    bound = consistent_targets(frame.assign(e_lumo_ev=-2.0))
+    assert bound.iloc[0].tolist() == pytest.approx([-5.25, 5.25, 1.0, -2.0])
+
+
+def test_the_dipole_follows_from_charge_and_distance():
+    frame = pd.DataFrame({"dipole_mag_d": [9.0], "q_absmean": [0.5], "distance_ang": [2.0]})
+    assert consistent_targets(frame)["dipole_mag_d"][0] == pytest.approx(4.803204)
