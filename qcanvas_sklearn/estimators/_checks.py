@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_scalar
 
+from .._choices import check_choice
 from ..targets import target_parity
 from ..training import resolve_device
 
 __all__ = [
     "Targets",
-    "check_choice",
     "check_network_parameters",
     "check_same_targets",
     "check_shared_parameters",
@@ -54,12 +54,6 @@ class Targets(NamedTuple):
     parity: NDArray[np.int64]
     weight: NDArray[np.float64]
     classes: NDArray | None = None
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...] | list[str]) -> None:
-    """Raise a ValueError unless `value` is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is not one of {sorted(choices)}")
 
 
 def check_shared_parameters(estimator: BaseEstimator, losses: tuple[str, ...]) -> None:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import nn
 
+from .._choices import check_choice
 from ..nn.fusion import FUSIONS, GRAPHS, IMAGES, PairFusion
 from ._base import NetEstimator
-from ._checks import check_choice
 from ._classifier import NetClassifier
 from ._docs import document
 from ._regressor import NetRegressor

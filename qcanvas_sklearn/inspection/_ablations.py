@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._choices import check_choice
 from ..elements import alphabetical_rank, atomic_numbers
 from ..images import (
     AMPLITUDES_OF_CHANNEL,
@@ -19,7 +20,6 @@ from ..images import (
     PairLayout,
     recover_amplitudes,
 )
-from ._labels import check_choice
 
 __all__ = ["BlockSelector", "ElementAblation", "ImageAmplitudes", "SpatialShuffle"]
 

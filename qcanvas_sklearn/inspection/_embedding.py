@@ -16,11 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from .._choices import check_choice
 from ..elements import MAX_Z, atomic_numbers, block_letters, property_values, symbols
 from ..nn import SwapSymmetric
 from ..nn.layers import element_one_hot
 from ..training.data import as_tensors
-from ._labels import check_choice
 from ._model import network_model, taking_tables
 
 __all__ = ["element_embedding"]

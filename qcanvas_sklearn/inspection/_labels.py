@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-__all__ = ["Labels", "check_choice", "check_labels", "take_rows"]
+__all__ = ["Labels", "check_labels", "take_rows"]
 
 
 class Labels(NamedTuple):
@@ -57,12 +57,6 @@ def check_labels(y: Any, n: int) -> Labels:
     if empty:
         raise ValueError(f"targets {empty} have no observed label: every value is NaN")
     return Labels(matrix, names)
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise a ValueError unless `value` is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is not one of {sorted(choices)}")
 
 
 def take_rows(data: Any, rows: NDArray) -> Any:

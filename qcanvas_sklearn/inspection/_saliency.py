@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
+from .._choices import check_choice
 from ..images import PairLayout
-from ._labels import check_choice
 from ._model import TableModel, check_target, network_inputs, table_model
 
 __all__ = ["saliency_maps"]

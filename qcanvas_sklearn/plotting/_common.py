@@ -24,7 +24,6 @@ __all__ = [
     "PAGE",
     "add_scale",
     "canvas",
-    "check_choice",
     "check_frame",
     "format_number",
     "name_of",
@@ -192,12 +191,6 @@ def quantity(name: str, unit: str) -> str:
 def format_number(value: float) -> str:
     """Three significant digits, without an exponent where a reader needs none."""
     return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Raise a ValueError unless `value` is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is not one of {list(choices)}")
 
 
 def check_frame(name: str, frame: Any, columns: Sequence[str]) -> pd.DataFrame:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from .._choices import check_choice
 from ..metrics import masked_mean_absolute_error
 from ._common import (
     COLUMN,
     PAGE,
     add_scale,
     canvas,
-    check_choice,
     format_number,
     name_of,
     quantity,
