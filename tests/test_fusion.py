@@ -306,6 +306,11 @@ def test_atoms_in_either_order_get_the_same_prediction(few_pairs):
     assert np.array_equal(model.predict(X), model.predict(X[:, ::-1]))
 
 
+def test_the_default_network_has_the_size_that_it_is_known_for(few_pairs):
+    X, y = few_pairs[0][:40], few_pairs[1]["total_energy_ev"][:40]
+    assert 0.3e6 < FusionRegressor(max_epochs=1).fit(X, y).n_parameters_ < 0.5e6
+
+
 def test_32_pairs_can_be_learned_by_heart():
     X, y = load_pairs(target="e_homo_ev", return_X_y=True)
     X, y = X.iloc[::89][:32], y.iloc[::89][:32]
