@@ -37,8 +37,9 @@ from ..training import (
 )
 from ._checks import (
     Targets,
+    check_continued,
+    check_elements,
     check_network_parameters,
-    check_same_targets,
     check_shared_parameters,
     check_weight,
 )
@@ -54,11 +55,10 @@ class NetEstimator(BaseEstimator):
 
     The fields are the hyperparameters that all share; a subclass is a dataclass too, whose
     fields are those of its network. So every constructor is explicit and only assigns. A
-    subclass is either a family, which names its network, in `_inputs` what the network
-    maps, and where that is not the usual the blocks that raw pairs are read with, whether
-    populations are relative to the free atom, and whether the network takes tabulated
-    element descriptors; or a task (regression, classification), which reads targets and
-    says what outputs mean. Public estimators are of one task and one family.
+    subclass is a family, which names its network, in `_inputs` what the network maps, and
+    where that is not the usual the blocks that raw pairs are read with, and whether it
+    takes populations relative to the free atom and element descriptors. Public estimators
+    add a task (regression, classification), which reads targets and says what outputs mean.
     """
 
     _network: ClassVar[type[nn.Module]]
@@ -168,8 +168,7 @@ class NetEstimator(BaseEstimator):
 
     def _network_parameters(self) -> dict[str, Any]:
         accepted = signature(self._network).parameters
-        names = [field.name for field in fields(self) if field.name in accepted]
-        return {name: getattr(self, name) for name in names}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in accepted}
 
     @abstractmethod
     def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
@@ -201,39 +200,37 @@ class NetEstimator(BaseEstimator):
         classes: NDArray | None = None,
     ) -> NetEstimator:  # fmt: skip
         if continuing:
-            reader = self.reader_
+            reader, classes = self.reader_, getattr(self, "classes_", None)
         else:
             reader = InputReader(self._inputs, self._blocks, self._relative_populations)
             reader.fit(self, X)
         inputs = reader.read(self, X)
-        if continuing:
-            classes = getattr(self, "classes_", None)
         targets = self._read_targets(y, len(inputs["z"]), classes)
         if continuing:
-            check_same_targets(targets, len(self.scaler_.center), self.target_names_)
+            check_continued(self, targets)
         weight = check_weight(sample_weight, len(inputs["z"])) * targets.weight
         labelled = np.isfinite(targets.values).any(axis=1)
         rows, held_out = self._split(np.flatnonzero(labelled & (weight > 0)), plan, validation)
-        if continuing:
-            scaler = self.scaler_
-        else:
-            scaler = self._fit_scaler(targets.values[rows], targets)
+        known = targets.values[rows]
+        scaler = self.scaler_ if continuing else self._fit_scaler(known, targets)
         data = TrainingData(inputs, scaler.transform(targets.values), weight)
         learn, valid = data.take(rows), data.take(held_out) if len(held_out) else None
         if validation[0] is not None:
             val_inputs = reader.read(self, validation[0])
             val = self._read_targets(validation[1], len(val_inputs["z"]), targets.classes)
             valid = TrainingData(val_inputs, scaler.transform(val.values), val.weight)
-        if continuing:
-            # A failure or a refused table leaves the fitted model as it was.
-            net = copy.deepcopy(self.net_)
-        else:
-            net = self._build(learn.inputs, reader, targets, plan)
+        # A failure or a refused table leaves a fitted model as it was.
+        net = (
+            copy.deepcopy(self.net_)
+            if continuing
+            else self._build(learn.inputs, reader, targets, plan)
+        )
         device = resolve_device(self.device)
         train(net, learn, valid, plan, device, keep_optimizer=keep_optimizer)
         if self._calibrates:
             self.calibration_ = self._calibrate(net, valid, device)
         self.net_, self.reader_, self.scaler_ = net, reader, scaler
+        self._members = self.n_members
         if not continuing:
             self.target_names_, self._single_output = targets.names, targets.single
             if targets.classes is not None:
@@ -299,13 +296,6 @@ class NetEstimator(BaseEstimator):
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "net_")
         inputs = self.reader_.read(self, X)
-        self._check_elements(inputs["z"])
+        if self.unseen_elements == "error":
+            check_elements(element_names(inputs["z"]), self.elements_)
         return predict(self.net_, inputs, resolve_device(self.device, fallback=True))
-
-    def _check_elements(self, z: NDArray[np.int64]) -> None:
-        unseen = sorted(set(element_names(z)) - set(self.elements_))
-        if unseen and self.unseen_elements == "error":
-            raise ValueError(
-                f"elements {unseen} were not among the training pairs; set "
-                'unseen_elements="allow" to extrapolate to them'
-            )

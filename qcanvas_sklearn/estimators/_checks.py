@@ -18,8 +18,9 @@ from ..training import resolve_device
 
 __all__ = [
     "Targets",
+    "check_continued",
+    "check_elements",
     "check_network_parameters",
-    "check_same_targets",
     "check_shared_parameters",
     "check_targets",
     "check_weight",
@@ -154,8 +155,14 @@ def check_targets(estimator: BaseEstimator, y: Any, n: int) -> Targets:
     return Targets(matrix, names, single, parity, np.ones(n))
 
 
-def check_same_targets(targets: Targets, n_before: int, names_before: list[str] | None) -> None:
+def check_continued(estimator: Any, targets: Targets) -> None:
     """Raise a ValueError unless a model that is continued learns what it learned before."""
+    n_before, names_before = len(estimator.scaler_.center), estimator.target_names_
+    if estimator.n_members != estimator._members:
+        raise ValueError(
+            f"n_members={estimator.n_members}, the model that is continued has "
+            f"{estimator._members}"
+        )
     if targets.values.shape[1] != n_before:
         raise ValueError(
             f"y has {targets.values.shape[1]} targets, the model that is continued has "
@@ -165,6 +172,16 @@ def check_same_targets(targets: Targets, n_before: int, names_before: list[str] 
     if names is not None and names_before is not None and names != names_before:
         raise ValueError(
             f"y holds the targets {names}, the model that is continued predicts {names_before}"
+        )
+
+
+def check_elements(present: list[str], seen: list[str]) -> None:
+    """Raise a ValueError that names the elements that were not seen in training."""
+    unseen = sorted(set(present) - set(seen))
+    if unseen:
+        raise ValueError(
+            f"elements {unseen} were not among the training pairs; set "
+            'unseen_elements="allow" to extrapolate to them'
         )
 
 

@@ -4,6 +4,7 @@ from .dimenet import DimeNetPlusPlus, PairDimeNet
 from .egnn import EGNN, PairEGNN
 from .ensemble import Ensemble
 from .faenet import FAENet, PairFAENet
+from .fusion import PairFusion
 from .gatv2 import DenseGATv2Conv, PairGATv2
 from .gotennet import GotenNet, PairGotenNet
 from .pair_mlp import PairMLP
@@ -23,6 +24,7 @@ __all__ = [
     "PairDimeNet",
     "PairEGNN",
     "PairFAENet",
+    "PairFusion",
     "PairGATv2",
     "PairGotenNet",
     "PairMLP",
