@@ -115,8 +115,7 @@ class NetEstimator(BaseEstimator):
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights of the rows; rows of weight 0 are left out.
         X_val, y_val : array-like, default=None
-            Validation rows of the same form, for ``history_`` and early stopping, in
-            place of a part of the training rows.
+            Validation rows of the same form, in place of a part of the training rows.
 
         Returns
         -------
