@@ -135,19 +135,75 @@ def _run_info(args: argparse.Namespace) -> int:
     return CHECK_FAILED if failures else 0
 
 
+# ---------------------------------------------------------------------- report
+
+
+def _configure_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL.joblib",
+        help="fitted model of element pairs, saved by joblib. Loading it runs code: open "
+        "only files that you trust",
+    )  # fmt: skip
+    parser.add_argument("--out", metavar="FILE.html", required=True, help="page to write")
+    parser.add_argument(
+        "--data", metavar="FILE", default="bundled",
+        help="labels to compare with: archive (.npz), file of PairData.save, or 'bundled' "
+        "for the bundled table (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rows",
+        metavar="FILE",
+        help="text or CSV file of the pairs to evaluate, two symbols a line (default: all)",
+    )
+    parser.add_argument(
+        "--target", metavar="KEY", action="append",
+        help="name of a target, in the order of the model's outputs, where the model does "
+        "not hold it; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split-note",
+        metavar="TEXT",
+        help="what the pairs are to the model, as 'held-out: fold 0 of 5'; the page warns of "
+        "rows that the model may have seen unless it begins with 'held-out'",
+    )
+    parser.add_argument("--title", help="heading of the page")
+
+
+def _run_report(args: argparse.Namespace) -> int:
+    from .datasets._files import check_writable
+    from .report import model_report
+    from .report._inputs import choose_pairs, labelled_pairs, load_model
+
+    check_writable(args.out)
+    model = load_model(args.model)
+    kind, pairs = _open_pairs(args.data)
+    source = kind if args.data == "bundled" else f"{kind} {os.path.basename(args.data)}"
+    data = f"{source}, {len(pairs)} pairs: {pairs.provenance or 'origin unknown'}"
+    if args.rows is not None:
+        pairs = choose_pairs(pairs, args.rows)
+        data = f"pairs listed in {os.path.basename(args.rows)}, out of {data}"
+    X, y = labelled_pairs(model, pairs, args.target)
+    model_report(model, X, y, out=args.out, title=args.title, data=data, split=args.split_note)
+    print(f"{args.out}: report on {len(X)} pairs written")
+    return 0
+
+
 # ------------------------------------------------------------------------ main
 
 #: The sub-commands, in the order of the help text.
 COMMANDS: tuple[Command, ...] = (
     Command("build", "turn raw DFTB+ runs into an archive", _configure_build, _run_build),
     Command("info", "show what a file holds and check it", _configure_info, _run_info),
+    Command("report", "write a page about a fitted model", _configure_report, _run_report),
 )
 
 
 def _make_parser() -> argparse.ArgumentParser:
     from . import __version__
 
-    parser = argparse.ArgumentParser(PROGRAM, description="Data sets of element pairs.")
+    parser = argparse.ArgumentParser(
+        PROGRAM, description="Data sets of element pairs, and models of them."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:

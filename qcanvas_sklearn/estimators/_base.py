@@ -19,10 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from .. import __version__
 from ..elements import MAX_Z
 from ..nn import Ensemble, SwapSymmetric
-from ..targets import target_units
 from ..training import (
     SpreadCalibration,
     TargetScaler,
@@ -44,6 +42,7 @@ from ._checks import (
     check_weight,
 )
 from ._inputs import InputReader, element_names, standard_descriptors
+from ._provenance import provenance
 from ._rows import hold_out
 
 __all__ = ["NetEstimator"]
@@ -243,14 +242,9 @@ class NetEstimator(BaseEstimator):
         self.history_ = history_frame(self.net_)
         self.n_iter_ = len(self.history_)
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
-        self.provenance_ = {
-            "qcanvas_sklearn": __version__,
-            "torch": torch.__version__,
-            "targets": target_units(self.target_names_ or []),
-            "elements": self.elements_,
-            "n_training_rows": len(learn.y),
-            "pair_data": self.reader_.source,
-        }
+        self.provenance_ = provenance(
+            self.target_names_, self.elements_, len(learn.y), self.reader_.source
+        )
 
     def _split(
         self, rows: NDArray[np.int64], plan: TrainingPlan, validation: tuple[Any, Any]

@@ -114,7 +114,7 @@ class TrainingCurveDisplay:
                     epochs[best], valid[best], color=ORANGE, s=18, zorder=3,
                     label=f"best, epoch {epochs[best]}",
                 )  # fmt: skip
-            panel.set(xlabel="epoch", ylabel="loss (scaled targets)")
+            panel.set(xlabel="epoch", ylabel="loss")
             if history[["train_loss", "valid_loss"]].min().min() > 0:
                 _logarithmic(panel)
             panel.locator_params(axis="x", integer=True)
