@@ -1,5 +1,11 @@
 """Small data shared by the tests."""
 
+import os
+
+# Before torch is loaded, here and in child processes: for nets this small, and two tests at a
+# time, more threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
