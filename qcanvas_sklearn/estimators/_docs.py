@@ -100,7 +100,9 @@ _REGRESSOR = _Task(
     "        absolute deviation over the training rows. Missing labels do not count.",
     members="It predicts the mean of the members and, with\n"
     "        ``return_std=True``, calibrated standard deviations, for which\n"
-    "        `validation_fraction` of the rows is set aside unless `X_val` is passed.",
+    "        `validation_fraction` of the rows is set aside unless `X_val` is passed. They\n"
+    "        hold for pairs of elements that were seen in training: with others, errors\n"
+    "        grow and the deviations hardly do.",
     parameters="""
     derive : bool, default=False
         Move predictions to where every identity between the targets holds
