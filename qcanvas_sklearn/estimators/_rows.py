@@ -22,7 +22,7 @@ def hold_out(
     if n_valid >= len(rows):
         raise ValueError(
             f"early_stopping or n_members > 1 with validation_fraction={fraction} leaves "
-            f"none of the {len(rows)} labelled rows to train on"
+            f"none of the labelled rows to train on (n_samples={len(rows)})"
         )
     shuffled = np.random.RandomState(seed).permutation(rows)
     return np.sort(shuffled[n_valid:]), np.sort(shuffled[:n_valid])
