@@ -127,6 +127,18 @@ def test_missing_labels_are_left_out(one_model, few_images, metal_like):
     assert np.array_equal(masked, dropped)
 
 
+def test_the_score_is_the_accuracy_over_observed_labels(one_model, few_images, metal_like):
+    y = metal_like.copy()
+    y.iloc[:40] = pd.NA
+    one_model.fit(few_images, metal_like)
+    seen = y.notna().to_numpy()
+    right = one_model.predict(few_images)[seen] == y[seen].astype(bool).to_numpy()
+    assert one_model.score(few_images, y) == pytest.approx(right.mean())
+    weight = np.arange(150.0)
+    expected = np.average(right, weights=weight[seen])
+    assert one_model.score(few_images, y, sample_weight=weight) == pytest.approx(expected)
+
+
 def test_class_weights_shift_the_odds(one_model, few_images, metal_like):
     one_model.set_params(max_epochs=10)
     plain = clone(one_model).fit(few_images, metal_like).predict_proba(few_images)[:, 1].mean()

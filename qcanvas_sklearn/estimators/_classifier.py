@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -103,6 +104,27 @@ class NetClassifier(ClassifierMixin, _Shell):
         """
         most_probable = self.predict_proba(X).argmax(axis=1)
         return self.classes_[most_probable]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy over the observed labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            As for :meth:`predict_proba`.
+        y : array-like of shape (n,)
+            True classes, missing where not known.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        labels, observed = _read_labels(self, y, len(predicted))
+        weight = None if sample_weight is None else np.asarray(sample_weight)[observed]
+        return float(accuracy_score(labels, predicted[observed], sample_weight=weight))
 
     def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
         names = [y.name] if isinstance(y, pd.Series) and isinstance(y.name, str) else None
