@@ -23,17 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import (
-    mean_absolute_error,
-    median_absolute_error,
-    r2_score,
-    root_mean_squared_error,
-)
 from sklearn.pipeline import Pipeline
 
 from qcanvas_sklearn import __version__, load_pairs
 from qcanvas_sklearn.datasets._files import written_whole
-from qcanvas_sklearn.metrics import interval_coverage
+from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.targets import TARGETS
 
 from .models import MODELS, Model, build
@@ -130,26 +124,18 @@ def fit_cell(cell: Cell) -> dict[str, Any]:
     validation = _validation(model.pipeline, X, y, train, valid) if is_ensemble else {}
     model.pipeline.fit(X.iloc[train], y.iloc[train], **validation)
     fit_seconds = perf_counter() - start
-    predicted = model.pipeline.predict(X.iloc[test])
+    if is_ensemble:
+        predicted, deviation = model.pipeline.predict(X.iloc[test], return_std=True)
+    else:
+        predicted, deviation = model.pipeline.predict(X.iloc[test]), None
     start = perf_counter()
     model.pipeline.predict(X.iloc[test])
     predict_seconds = perf_counter() - start
-    scores = {
-        name: _scores(name, y[name].iloc[train], y[name].iloc[test], column)
-        for name, column in zip(cell.targets, predicted.T, strict=True)
-    }
-    if is_ensemble:
-        coverage = interval_coverage(
-            y.iloc[test], *model.pipeline.predict(X.iloc[test], return_std=True),
-            multioutput="raw_values",
-        )  # fmt: skip
-        for name, value in zip(cell.targets, coverage, strict=True):
-            scores[name]["coverage_90"] = float(value)
     return {
         **asdict(cell),
         "sees": model.sees,
         "read_off": list(model.read_off),
-        "scores": scores,
+        "scores": _scores(y.iloc[train], y.iloc[test], predicted, deviation),
         "n_parameters": getattr(model.pipeline[-1], "n_parameters_", None),
         "n_train": len(train),
         "fit_seconds": fit_seconds,
@@ -201,19 +187,20 @@ def _pairs(cell: Cell, with_distance: bool) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _scores(
-    name: str, train: pd.Series, test: pd.Series, predicted: np.ndarray
-) -> dict[str, float]:
-    observed = test.notna().to_numpy()
-    if observed.sum() < 2:
-        raise ValueError(f"target {name!r} has fewer than two labels among the test pairs")
-    y, predicted = test.to_numpy()[observed], predicted[observed]
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    predicted: np.ndarray,
+    deviation: np.ndarray | None,
+) -> dict[str, dict[str, float]]:
+    for name, n_labels in test.count().items():
+        if n_labels < 2:
+            raise ValueError(f"target {name!r} has fewer than two labels among the test pairs")
+    report = target_report(test, predicted, y_std=deviation)
+    kept = report.columns.intersection(["mae", "median_ae", "rmse", "r2", "coverage_90"])
+    n_train, n_test = train.count(), test.count()
     return {
-        "mae": float(mean_absolute_error(y, predicted)),
-        "median_ae": float(median_absolute_error(y, predicted)),
-        "rmse": float(root_mean_squared_error(y, predicted)),
-        "r2": float(r2_score(y, predicted)),
-        "n_train": int(train.notna().sum()),
-        "n_test": int(observed.sum()),
+        name: row.to_dict() | {"n_train": int(n_train[name]), "n_test": int(n_test[name])}
+        for name, row in report[kept].iterrows()
     }
 
 

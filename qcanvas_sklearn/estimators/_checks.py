@@ -21,6 +21,8 @@ __all__ = [
     "check_continued",
     "check_elements",
     "check_network_parameters",
+    "check_passed",
+    "check_rows",
     "check_shared_parameters",
     "check_targets",
     "check_weight",
@@ -117,6 +119,23 @@ def check_network_parameters(params: dict[str, Any]) -> None:
         raise ValueError(f"n_filters={params['n_filters']} is not a multiple of 8")
 
 
+def check_passed(estimator: BaseEstimator, y: Any) -> None:
+    """Raise a ValueError where there is no y, in the words that scikit-learn expects."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+        )
+
+
+def check_rows(y: NDArray, n: int) -> None:
+    """Raise a ValueError unless y has as many rows as X."""
+    if len(y) != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n} rows, "
+            f"y has {len(y)}"
+        )
+
+
 def check_targets(estimator: BaseEstimator, y: Any, n: int) -> Targets:
     """Read y of shape (n,) or (n, t); NaN is a missing label, inf is refused.
 
@@ -126,10 +145,7 @@ def check_targets(estimator: BaseEstimator, y: Any, n: int) -> Targets:
         If y is absent, of another length or shape, infinite, or a target has no
         observed label at all.
     """
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
-        )
+    check_passed(estimator, y)
     names = None
     if isinstance(y, pd.DataFrame) and all(isinstance(name, str) for name in y.columns):
         names = list(y.columns)
@@ -140,11 +156,7 @@ def check_targets(estimator: BaseEstimator, y: Any, n: int) -> Targets:
     )  # fmt: skip
     if values.ndim > 2:
         raise ValueError(f"y has shape {values.shape}, expected (n,) or (n, n_targets)")
-    if len(values) != n:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: X has {n} rows, "
-            f"y has {len(values)}"
-        )
+    check_rows(values, n)
     single = values.ndim == 1
     matrix = values.reshape(n, -1)
     empty = ~np.isfinite(matrix).any(axis=0)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array
 
 from ..targets import LABELS
 from ..training import TargetScaler
-from ._checks import Targets
+from ._checks import Targets, check_passed, check_rows
 
 __all__ = ["NetClassifier"]
 
@@ -156,18 +156,11 @@ def _read_labels(estimator: NetClassifier, y: Any, n: int) -> tuple[NDArray, NDA
     ValueError
         If y is absent, of another length, infinite, continuous, or has no observed label.
     """
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
-        )
+    check_passed(estimator, y)
     column = column_or_1d(y, warn=True) if not isinstance(y, pd.Series) else y.to_numpy()
     if column.dtype.kind == "f":
         check_array(column, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
-    if len(column) != n:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: X has {n} rows, "
-            f"y has {len(column)}"
-        )
+    check_rows(column, n)
     observed = ~pd.isna(column)
     if not observed.any():
         raise ValueError("y has no observed label: every value is missing")

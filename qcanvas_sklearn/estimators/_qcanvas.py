@@ -64,9 +64,7 @@ class QCanvasFamily(PairMLPFamily):
 
     _: KW_ONLY
     max_epochs: int = 200
-    lr: float = 6e-3
     weight_decay: float = 0.05
-    loss: str = "absolute_error"
     n_members: int = 5
     validation_fraction: float = 0.05
 

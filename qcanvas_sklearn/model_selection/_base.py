@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, GroupShuffleSplit
 from sklearn.utils import check_array, check_random_state, check_scalar
 
+from .._choices import check_choice
 from ..datasets import CheckedPairs, check_pairs, looks_like_pairs
 from ..images import PairLayout
 
@@ -173,8 +174,7 @@ class PairSplitter(BaseCrossValidator):
             yield train[kept], train[inside], test
 
     def _read(self, X: Any, y: Any) -> PairRows:
-        if self.missing not in ("skip", "keep"):
-            raise ValueError(f"missing={self.missing!r} is not one of ['keep', 'skip']")
+        check_choice("missing", self.missing, ("skip", "keep"))
         z, distance = _read_pairs(X)
         labels = _labels(y, len(z))
         labelled: NDArray[np.bool_] = np.ones(len(z), dtype=bool)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
+from .._choices import check_choice
 from ..datasets import bundled_pairs
 from ..elements import atomic_numbers, property_values, symbols
 from ._base import PairRows, PairSplitter
@@ -210,8 +211,7 @@ class PairTypeSplit(_ShiftSplit):
         self.missing = missing
 
     def _far(self, rows: PairRows) -> NDArray[np.bool_]:
-        if self.kind not in _METALS_IN_KIND:
-            raise ValueError(f"kind={self.kind!r} is not one of {list(_METALS_IN_KIND)}")
+        check_choice("kind", self.kind, list(_METALS_IN_KIND))
         n_metals = np.sum(~np.isin(rows.z, atomic_numbers(_NONMETALS)), axis=1)
         return np.asarray(n_metals != _METALS_IN_KIND[self.kind])
 
@@ -269,8 +269,7 @@ class ElectronegativitySplit(_RankedSplit):
         self.missing = missing
 
     def _values(self, rows: PairRows) -> NDArray[np.float64]:
-        if self.scale not in _ELECTRONEGATIVITIES:
-            raise ValueError(f"scale={self.scale!r} is not one of {list(_ELECTRONEGATIVITIES)}")
+        check_choice("scale", self.scale, list(_ELECTRONEGATIVITIES))
         values = property_values(_ELECTRONEGATIVITIES[self.scale])
         no_bonds = np.isnan(values) & (property_values("group") == _NOBLE_GASES)
         of_atom = np.where(no_bonds, 0.0, values)[rows.z]

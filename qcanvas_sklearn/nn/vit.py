@@ -169,7 +169,12 @@ class PairViT(nn.Module):
         tokens : Tensor of shape (b, n_patches, n_channels)
             Tokens of the patches; none unless `n_read` is None and there is an image.
         """
-        tokens = [self.frame(self.atoms(z, atom), self.pair(pair))]
+        return self._encode(self.atoms(z, atom), self.pair(pair), image)
+
+    def _encode(
+        self, atoms: Tensor, scalars: Tensor, image: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        tokens = [self.frame(atoms, scalars)]
         if self.image is not None:
             tokens.append(self.patches(self.image(image)))
         out = self.norm(self.blocks(torch.cat(tokens, dim=1)))
@@ -181,4 +186,4 @@ class PairViT(nn.Module):
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
         atoms, scalars = self.atoms(z, atom), self.pair(pair)
         additive = self.additive(torch.cat([atoms.flatten(1), scalars], dim=-1))
-        return additive + self.head(self.encode(z, atom, pair, image)[0])
+        return additive + self.head(self._encode(atoms, scalars, image)[0])
