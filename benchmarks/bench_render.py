@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qcanvas_sklearn.datasets import PairData, bundled_pairs
 from qcanvas_sklearn.images import PairImageTransformer, PairLayout, pair_amplitudes, render
-from qcanvas_sklearn.images.rendering import DEBYE_PER_ATOMIC_UNIT
+from qcanvas_sklearn.rendering import DEBYE_PER_ATOMIC_UNIT
 
 L = np.repeat(np.arange(4), [1, 3, 5, 7])
 M = np.concatenate([np.arange(-l, l + 1) for l in range(4)])

@@ -30,7 +30,7 @@ from table.cells import Cell, Outcome, attempt, load, save
 from table.models import INPUTS, MODELS
 from table.report import long_table, markdown
 
-from qcanvas_sklearn.datasets._files import written_whole
+from qcanvas_sklearn._files import written_whole
 from qcanvas_sklearn.targets import resolve_targets
 
 HERE = Path(__file__).parent

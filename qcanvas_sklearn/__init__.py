@@ -28,7 +28,8 @@ _PUBLIC = {
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
     "datasets", "elements", "estimators", "images", "inspection", "metrics",
-    "model_selection", "nn", "plotting", "report", "targets", "training",
+    "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
+    "training",
 )  # fmt: skip
 
 __all__ = sorted([*_HOME, *_MODULES])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .datasets import PairData
+    from .structures import PairData
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -88,8 +88,9 @@ def _configure_info(parser: argparse.ArgumentParser) -> None:
 
 def _open_pairs(name: str) -> tuple[str, PairData]:
     """The data under a name, and what kind of source it is."""
-    from .datasets import PairData, bundled_pairs
+    from .datasets import bundled_pairs
     from .datasets._archive import read_npz
+    from .structures import PairData
 
     if name == "bundled":
         return "bundled table", bundled_pairs()
@@ -170,7 +171,7 @@ def _configure_report(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_report(args: argparse.Namespace) -> int:
-    from .datasets._files import check_writable
+    from ._files import check_writable
     from .report import model_report
     from .report._inputs import choose_pairs, labelled_pairs, load_model
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qcanvas_sklearn.datasets import check_pairs, looks_like_pairs
+from qcanvas_sklearn.structures import check_pairs, looks_like_pairs
 
 LENGTH = [2.5, 1.2]
 FRAME = pd.DataFrame(

@@ -6,8 +6,8 @@ import stat
 import numpy as np
 import pytest
 
+from qcanvas_sklearn._files import data_home, written_whole
 from qcanvas_sklearn.datasets import PairData, load_pairs, write_npz
-from qcanvas_sklearn.datasets._files import data_home, written_whole
 
 WRITERS = {"archive": write_npz, "PairData": PairData.save}
 

@@ -26,7 +26,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from qcanvas_sklearn import __version__, load_pairs
-from qcanvas_sklearn.datasets._files import written_whole
+from qcanvas_sklearn._files import written_whole
 from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.targets import TARGETS
 

@@ -7,7 +7,6 @@ import os
 import reprlib
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..elements import alphabetical_rank, atomic_numbers, valence_orbital_populations
+from ..rendering import (
+    AMPLITUDES_OF_CHANNEL,
+    DEBYE_PER_ATOMIC_UNIT,
+    recover_amplitudes,
+    render,
+)
+from ..structures import N_ORBITALS, PairData, pair_amplitudes, save_atomically
 from ..targets import HARTREE_IN_EV, LABELS, Label
 from ._labels import DIPOLE_LABELS
-from ._pairs import N_ORBITALS, PairData, save_atomically
 from ._safe_pickle import Rows, read_arrays
 
 __all__ = ["DOI", "read_archive", "read_npz", "write_npz"]
@@ -210,22 +215,14 @@ def _charges(
     return np.where(known[:, None], charges, np.nan)
 
 
-def _rendering() -> ModuleType:
-    # Images are built on data sets; here alone a data set asks for images.
-    from ..images import rendering
-
-    return rendering
-
-
 def _exchange_atoms(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    rendering = _rendering()
     try:
-        amplitudes = rendering.recover_amplitudes(images)
+        amplitudes = recover_amplitudes(images)
     except ValueError as error:
         raise ValueError(f"among the pairs in reverse order, {error}") from error
-    for columns in rendering.AMPLITUDES_OF_CHANNEL:
+    for columns in AMPLITUDES_OF_CHANNEL:
         amplitudes[:, columns] = amplitudes[:, columns][:, ::-1]
-    return rendering.render(amplitudes)
+    return render(amplitudes)
 
 
 def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
@@ -290,8 +287,7 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
 def _images(pairs: PairData) -> NDArray[np.float32]:
     if pairs.images is not None:
         return pairs.images
-    rendering = _rendering()
-    images = rendering.render(rendering.pair_amplitudes(pairs))
+    images = render(pair_amplitudes(pairs))
     if not np.isfinite(images).all():
         row = int(np.argmin(np.isfinite(images).all(axis=(1, 2, 3))))
         raise ValueError(f"row {row}: {pairs.names[row]} lacks what an image is rendered from")
@@ -312,7 +308,7 @@ def _label_dicts(pairs: PairData) -> list[dict[str, Any]]:
 
 
 def _metadata_dicts(pairs: PairData) -> list[dict[str, Any]]:
-    dipole = pairs.dipole / _rendering().DEBYE_PER_ATOMIC_UNIT
+    dipole = pairs.dipole / DEBYE_PER_ATOMIC_UNIT
     columns = {
         "pair_name": pairs.names,
         "total_charge": pairs.labels["total_charge"],

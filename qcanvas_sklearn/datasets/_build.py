@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._files import check_writable, written_whole
+from ..rendering import AMPLITUDES_OF_CHANNEL, CHANNEL_NAMES, render, templates
+from ..structures import PairData, pair_amplitudes
+from ._archive import write_npz
 from ._dftbplus import OnError, read_dftbplus
 from ._dftbplus_parser import Compat
-from ._files import check_writable, written_whole
-from ._pairs import PairData
 from ._summary import summarize_labels
 
 __all__ = ["build_archive", "geometry_table"]
@@ -69,8 +71,6 @@ def build_archive(
     >>> from qcanvas_sklearn.datasets import build_archive
     >>> pairs = build_archive("raw_data", "dataset_combined.npz")  # doctest: +SKIP
     """
-    from ._archive import write_npz
-
     # Reading takes a while: what cannot be written should be known before.
     out = check_writable(out)
     directory = None if analysis is None else Path(analysis)
@@ -92,14 +92,6 @@ def build_archive(
 
 def _draw_as_published(pairs: PairData) -> NDArray[np.float32]:
     """Images without the atoms that lost all orbitals: a single one stands in the middle."""
-    from ..images.rendering import (
-        AMPLITUDES_OF_CHANNEL,
-        CHANNEL_NAMES,
-        pair_amplitudes,
-        render,
-        templates,
-    )
-
     amplitudes = pair_amplitudes(pairs)
     images = render(amplitudes)
     kept = (pairs.orbital_populations != 0).any(axis=-1)

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from ..structures import PAIR_COLUMNS, PairData
 from ..targets import LABELS, resolve_targets, target_units
-from ._check import PAIR_COLUMNS
-from ._pairs import PairData
 
 __all__ = ["bundled_pairs", "load_pairs"]
 

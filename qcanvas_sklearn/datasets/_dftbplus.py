@@ -14,10 +14,10 @@ from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 
 from ..elements import alphabetical_rank, atomic_numbers
+from ..structures import PairData
 from ..targets import LABELS, derive_targets
 from ._dftbplus_parser import RUN_FILES, Compat, Run, is_pair_name, parse_run
 from ._labels import DIPOLE_LABELS, metal_like
-from ._pairs import PairData
 
 __all__ = ["OnError", "read_dftbplus"]
 

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..elements import atomic_numbers
+from ..structures import N_ORBITALS
 from ..targets import HARTREE_IN_EV
 from ._labels import charge_statistics
-from ._pairs import N_ORBITALS
 
 __all__ = ["RUN_FILES", "Compat", "LabelValue", "Run", "is_pair_name", "parse_run"]
 

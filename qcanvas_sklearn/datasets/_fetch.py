@@ -18,9 +18,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from . import _files
+from .. import _files
+from ..structures import PairData
 from ._archive import DOI, read_archive
-from ._pairs import PairData
 
 try:
     import fcntl

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..structures import PairData
 from ..targets import IDENTITIES, LABELS, identity_residuals
-from ._pairs import PairData
 
 __all__ = ["Finding", "check_pair_data", "compare", "summarize_labels"]
 

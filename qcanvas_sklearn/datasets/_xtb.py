@@ -18,13 +18,12 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
+from .._files import data_home
 from ..elements import SYMBOLS, alphabetical_rank, symbols
+from ..structures import PairData, check_pairs, save_atomically
 from ..targets import LABELS, derive_targets
 from . import _xtb_engine as engine
-from ._check import check_pairs
-from ._files import data_home
 from ._labels import DIPOLE_LABELS, charge_statistics, metal_like
-from ._pairs import PairData, save_atomically
 
 __all__ = ["compute_pairs", "xtb_source"]
 

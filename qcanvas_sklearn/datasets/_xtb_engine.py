@@ -19,8 +19,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_expit, logsumexp
 
 from ..elements import property_values
+from ..structures import N_ORBITALS
 from ..targets import DEBYE_PER_E_ANGSTROM, HARTREE_IN_EV
-from ._pairs import N_ORBITALS
 
 __all__ = ["MAX_Z", "METHODS", "RECORD", "SCFError", "compute_records", "load_tblite", "relax"]
 

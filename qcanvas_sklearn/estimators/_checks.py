@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_scalar
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..targets import target_parity
 from ..training import resolve_device
 

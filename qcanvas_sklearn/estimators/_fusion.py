@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..nn.fusion import FUSIONS, GRAPHS, IMAGES, PairFusion
 from ._base import NetEstimator
 from ._classifier import NetClassifier

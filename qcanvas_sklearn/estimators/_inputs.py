@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from ..datasets import looks_like_pairs, validate_pairs
 from ..elements import (
     MAX_Z,
     element_properties,
@@ -20,6 +19,7 @@ from ..elements import (
     valence_orbital_populations,
 )
 from ..images import PairImageTransformer, PairLayout
+from ..structures import looks_like_pairs, validate_pairs
 from ..training import feature_scaling
 
 __all__ = ["InputReader", "element_names", "standard_descriptors"]

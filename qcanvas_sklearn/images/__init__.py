@@ -1,15 +1,15 @@
 """Images and descriptors of element pairs."""
 
-from .descriptors import PairDescriptorTransformer
-from .layout import PairLayout
-from .rendering import (
+from ..rendering import (
     AMPLITUDES_OF_CHANNEL,
     CHANNEL_NAMES,
-    pair_amplitudes,
     recover_amplitudes,
     render,
     templates,
 )
+from ..structures import pair_amplitudes
+from .descriptors import PairDescriptorTransformer
+from .layout import PairLayout
 from .transformer import PairImageTransformer
 
 __all__ = [

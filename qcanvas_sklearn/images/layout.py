@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..elements import MAX_Z, alphabetical_rank
-from .rendering import (
+from ..rendering import (
     CHANNEL_NAMES,
     MIN_IMAGE_SIZE,
     check_image_size,

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets import PairData, bundled_pairs, xtb_source
+from ..datasets import bundled_pairs
+from ..datasets._xtb import xtb_source
 from ..datasets._xtb_engine import MAX_Z as XTB_MAX_Z
 from ..elements import property_values, symbols, valence_orbital_populations
+from ..structures import PairData
 
 __all__ = ["SOURCES", "ResolvedPairs", "Resolver", "free_atoms", "get_resolver"]
 

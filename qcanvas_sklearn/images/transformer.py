@@ -12,16 +12,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from ..datasets import CheckedPairs, PairData, validate_pairs
 from ..elements import MAX_Z, symbols
-from .layout import PairLayout
-from .rendering import (
+from ..rendering import (
     N_AMPLITUDES,
-    pair_amplitudes,
     recover_amplitudes,
     render,
     row_blocks,
 )
+from ..structures import CheckedPairs, PairData, pair_amplitudes, validate_pairs
+from .layout import PairLayout
 from .sources import free_atoms, get_resolver
 
 __all__ = ["BasePairTransformer", "PairImageTransformer"]

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..elements import alphabetical_rank, atomic_numbers
 from ..images import (
     AMPLITUDES_OF_CHANNEL,

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..elements import MAX_Z, atomic_numbers, block_letters, property_values, symbols
 from ..nn import SwapSymmetric
 from ..nn.layers import element_one_hot

@@ -14,7 +14,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring, make_scorer
 from sklearn.utils import check_scalar
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..metrics import masked_mean_absolute_error
 from ._labels import check_labels
 from ._model import TableModel, table_model

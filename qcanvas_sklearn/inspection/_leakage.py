@@ -18,9 +18,9 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_array
 
-from ..datasets import looks_like_pairs
 from ..elements import valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
+from ..structures import looks_like_pairs
 from ..targets import target_units
 from ._labels import check_labels
 

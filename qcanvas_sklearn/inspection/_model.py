@@ -16,8 +16,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..datasets import looks_like_pairs
 from ..images import PairLayout
+from ..structures import looks_like_pairs
 from ..training.data import as_tensors
 
 __all__ = [

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..images import PairLayout
 from ._model import TableModel, check_target, network_inputs, table_model
 

@@ -14,10 +14,10 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
 
-from ..datasets import PairData, looks_like_pairs
 from ..images import CHANNEL_NAMES, PairImageTransformer, PairLayout
 from ..metrics import target_report
 from ..model_selection import ElementPairKFold
+from ..structures import PairData, looks_like_pairs
 from ._ablations import BlockSelector, ElementAblation, ImageAmplitudes, SpatialShuffle
 from ._labels import Labels, check_labels, take_rows
 

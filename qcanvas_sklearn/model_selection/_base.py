@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, GroupShuffleSplit
 from sklearn.utils import check_array, check_random_state, check_scalar
 
-from .._choices import check_choice
-from ..datasets import CheckedPairs, check_pairs, looks_like_pairs
+from .._validation import check_choice
 from ..images import PairLayout
+from ..structures import CheckedPairs, check_pairs, looks_like_pairs
 
 __all__ = ["PairRows", "PairSplitter", "Split", "pairs_of"]
 

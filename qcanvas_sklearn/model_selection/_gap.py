@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_array, check_consistent_length
 
-from ..datasets import looks_like_pairs
 from ..elements import symbols
 from ..metrics import masked_mean_absolute_error
+from ..structures import looks_like_pairs
 from ..targets import target_units
 from ._base import pairs_of
 

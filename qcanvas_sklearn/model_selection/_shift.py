@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..datasets import bundled_pairs
 from ..elements import atomic_numbers, property_values, symbols
 from ._base import PairRows, PairSplitter

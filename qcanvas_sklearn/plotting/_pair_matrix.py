@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..elements import atomic_numbers, property_values, symbols
 from ._common import COLUMN, GREY, add_scale, canvas, require_matplotlib
 from ._outcomes import absolute_errors, mean_of_pairs, read_values

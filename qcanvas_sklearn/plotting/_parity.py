@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from .._choices import check_choice
+from .._validation import check_choice
 from ..metrics import masked_mean_absolute_error
 from ._common import (
     COLUMN,

@@ -11,8 +11,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..datasets import PairData
 from ..images import PairLayout
+from ..structures import PairData
 
 __all__ = ["Anatomy"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from ..datasets import PairData
 from ..elements import atomic_numbers
+from ..structures import PairData
 from ..targets import resolve_targets
 from ._anatomy import Anatomy
 

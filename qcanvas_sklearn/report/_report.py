@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from typing import Any
 
-from ..datasets._files import check_writable, written_whole
+from .._files import check_writable, written_whole
 from ..plotting._common import name_of
 from . import _sections
 from ._anatomy import Anatomy

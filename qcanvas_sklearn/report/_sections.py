@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
-from ..datasets import PairData, bundled_pairs
+from ..datasets import bundled_pairs
 from ..elements import atomic_numbers
 from ..plotting._common import name_of, printed, quantity
+from ..structures import PairData
 from ..targets import LABELS, TARGETS, target_units
 from . import _figures
 from ._anatomy import Anatomy

@@ -75,7 +75,7 @@ def check_pairs(X: Any) -> CheckedPairs:
 
     Examples
     --------
-    >>> from qcanvas_sklearn.datasets import check_pairs
+    >>> from qcanvas_sklearn.structures import check_pairs
     >>> check_pairs([["Al", "Ag"]]).z
     array([[47, 13]])
     """

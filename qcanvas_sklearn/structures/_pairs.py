@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .._files import written_whole
 from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
+from ..rendering import channel_amplitudes, recover_amplitudes
 from ..targets import LABELS, Label
-from ._files import written_whole
 
-__all__ = ["N_ORBITALS", "PairData", "empty_labels", "save_atomically"]
+__all__ = ["N_ORBITALS", "PairData", "empty_labels", "pair_amplitudes", "save_atomically"]
 
 #: Orbitals s, p, d, f of one atom, at index l² + l + m.
 N_ORBITALS = 16
@@ -379,3 +380,32 @@ class PairData:
             raise ValueError(
                 f"{os.fspath(path)!r} is not a complete PairData file: {error}"
             ) from error
+
+
+def pair_amplitudes(pairs: PairData) -> NDArray[np.float64]:
+    """Linear amplitudes of the ten channels.
+
+    Parameters
+    ----------
+    pairs : PairData
+        The pairs. Where it carries images in place of orbital populations, the
+        amplitudes are fitted to these.
+
+    Returns
+    -------
+    ndarray of shape (n, 16)
+        As :func:`qcanvas_sklearn.rendering.channel_amplitudes` gives them.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.datasets import load_pairs
+    >>> from qcanvas_sklearn.images import pair_amplitudes
+    >>> pairs = load_pairs().pairs
+    >>> pair_amplitudes(pairs[pairs.find([["Ag", "Al"]])])[0, 10:12].round(3)
+    array([11.07,  2.93])
+    """
+    if pairs.images is not None:
+        return recover_amplitudes(pairs.images)
+    return channel_amplitudes(
+        pairs.orbital_populations, pairs.populations, pairs.charges, pairs.dipole_magnitudes
+    )
