@@ -1,14 +1,296 @@
-"""Names out of a few, checked in one way throughout the package."""
+"""What users pass beside X, read in one way throughout the package: labels, classes,
+weights, names out of a few, and rows of whatever container.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["check_choice"]
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils.multiclass import check_classification_targets
+
+__all__ = [
+    "Labels",
+    "align_columns",
+    "check_choice",
+    "check_n_rows",
+    "check_observed",
+    "check_weight",
+    "column_names",
+    "observed_rows",
+    "read_classes",
+    "read_labels",
+    "take_rows",
+]
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raise a ValueError unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} is not one of {sorted(choices)}")
+
+
+class Labels(NamedTuple):
+    """Numbers to learn or to compare with, as a matrix.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, t), float64
+        NaN where a label is missing.
+    names : list of str or None
+        Names that the columns of a table, or a series, brought along.
+    single : bool
+        Whether they were one-dimensional.
+    """
+
+    values: NDArray[np.float64]
+    names: list[str] | None
+    single: bool
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """Rows with a label at least, shape (n,)."""
+        return np.asarray(np.isfinite(self.values).any(axis=1))
+
+    def keys(self, single: str = "y") -> list[str]:
+        """Names; without any `single`, or ``y0``, ``y1``, ..."""
+        if self.names is not None:
+            return self.names
+        return [single] if self.single else [f"y{j}" for j in range(self.values.shape[1])]
+
+
+def column_names(y: Any) -> list[str] | None:
+    """Names of a table's columns or of a series, of pandas, polars or whatever has them.
+
+    None where there are none, or one is no text.
+    """
+    names = getattr(y, "columns", None)
+    if names is None:
+        name = getattr(y, "name", None)
+        return [name] if isinstance(name, str) and name else None
+    names = list(names)
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _objects(y: Any) -> NDArray[np.object_]:
+    """`y` as an array of Python objects, None where a value is missing in any make."""
+    import pandas as pd
+
+    hidden = np.ma.getmaskarray(y) if isinstance(y, np.ma.MaskedArray) else None
+    if not isinstance(y, np.ndarray) and hasattr(y, "to_numpy"):
+        y = y.to_numpy()
+    array = np.array(y, dtype=object)
+    missing = np.asarray(pd.isna(array))
+    if hidden is not None:
+        missing = missing | hidden
+    array[missing] = None
+    return array
+
+
+def _floats(y: Any) -> Any:
+    """`y` with NaN for whatever stands for a missing number."""
+    if not isinstance(y, (np.ndarray, list, tuple)):
+        if not hasattr(y, "to_numpy"):
+            return y
+        y = y.to_numpy()
+    if getattr(y, "dtype", np.dtype(object)).kind in "fiub" and not np.ma.isMaskedArray(y):
+        return y
+    try:
+        objects = _objects(y)
+    except ValueError:  # rows that differ in length: check_array says so
+        return y
+    objects[objects == None] = np.nan  # noqa: E711
+    return objects
+
+
+def read_labels(y: Any, *, input_name: str = "y") -> Labels:
+    """Read numeric labels of shape (n,) or (n, t).
+
+    Parameters
+    ----------
+    y : array-like, Series or DataFrame of pandas or polars, or masked array
+        Labels. NaN, None, NA and masked values are missing.
+    input_name : str, default="y"
+        What messages call it.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite or no number, two columns have one name, or there are more
+        than two axes.
+    """
+    values = check_array(
+        _floats(y), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan",
+        allow_nd=True, input_name=input_name,
+    )  # fmt: skip
+    if values.ndim > 2:
+        raise ValueError(
+            f"{input_name} has shape {values.shape}, expected (n,) or (n, n_targets)"
+        )
+    names = column_names(y)
+    if names is not None and len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{input_name} has several columns of the name {twice}")
+    single = values.ndim == 1
+    return Labels(values.reshape(len(values), -1), names, single)
+
+
+def read_classes(y: Any, *, input_name: str = "y") -> tuple[NDArray, NDArray[np.bool_]]:
+    """Read class labels of shape (n,) or (n, 1).
+
+    Parameters
+    ----------
+    y : array-like, Series of pandas or polars, or masked array
+        Classes. NaN, None, NA and masked values are missing.
+    input_name : str, default="y"
+        What messages call it.
+
+    Returns
+    -------
+    labels : ndarray of shape (m,)
+        The observed ones.
+    observed : ndarray of bool, shape (n,)
+        Which they are.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or the labels are of several columns, infinite or continuous.
+    TypeError
+        If they are of several kinds, such as numbers and text.
+    """
+    if hasattr(y, "dtype") and getattr(y.dtype, "kind", "O") == "f":
+        check_array(
+            y, ensure_2d=False, ensure_all_finite="allow-nan", allow_nd=True,
+            input_name=input_name,
+        )  # fmt: skip
+    column = _objects(y)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1:
+        raise ValueError(
+            f"{input_name} should be a 1d array, got an array of shape {column.shape} instead."
+        )
+    observed: NDArray[np.bool_] = np.array([value is not None for value in column], dtype=bool)
+    if not observed.any():
+        raise ValueError(f"{input_name} has no observed label: every value is missing")
+    known = column[observed].tolist()
+    kinds = {_kind(value) for value in known}
+    if len(kinds) > 1:
+        raise TypeError(
+            f"{input_name} holds classes of several kinds, {sorted(kinds)}; "
+            "make them all of one kind"
+        )
+    labels = np.array(known)
+    check_classification_targets(labels)
+    return labels, observed
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "bool"
+    if isinstance(value, str):
+        return "text"
+    return "number" if np.isscalar(value) and np.isreal(value) else type(value).__name__
+
+
+def observed_rows(y: Any) -> NDArray[np.bool_]:
+    """Rows with a label at least, of numbers or classes, shape (n,)."""
+    known = _objects(y) != None  # noqa: E711
+    return np.asarray(known.reshape(len(known), -1).any(axis=1))
+
+
+def check_n_rows(y: Any, n: int, *, input_name: str = "y") -> None:
+    """Raise a ValueError unless `y` has as many rows as X."""
+    if len(y) != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n} rows, "
+            f"{input_name} has {len(y)}"
+        )
+
+
+def check_observed(labels: Labels, *, input_name: str = "y") -> None:
+    """Raise a ValueError that names the targets without any label."""
+    empty = ~np.isfinite(labels.values).any(axis=0)
+    if empty.any():
+        keys = labels.names or range(len(empty))
+        which = [key for key, bare in zip(keys, empty, strict=True) if bare]
+        raise ValueError(
+            f"targets {which} of {input_name} have no observed label: every value is NaN"
+        )
+
+
+def align_columns(
+    labels: Labels, names: Sequence[str] | None, n_targets: int, *, input_name: str = "y"
+) -> Labels:
+    """Bring labels to the targets that are expected: by name where both have names.
+
+    Parameters
+    ----------
+    labels : Labels
+        What was given.
+    names : sequence of str or None
+        Names of the expected targets.
+    n_targets : int
+        Their number.
+    input_name : str, default="y"
+        What messages call it.
+
+    Returns
+    -------
+    Labels
+        In the expected order.
+
+    Raises
+    ------
+    ValueError
+        If the number or the names of the targets differ.
+    """
+    if labels.names is not None and names is not None:
+        if set(labels.names) != set(names):
+            raise ValueError(
+                f"{input_name} holds the targets {labels.names}, expected {list(names)}"
+            )
+        order = [labels.names.index(name) for name in names]
+        return Labels(labels.values[:, order], list(names), labels.single)
+    if labels.values.shape[1] != n_targets:
+        raise ValueError(
+            f"{input_name} has {labels.values.shape[1]} targets, expected {n_targets}"
+        )
+    return labels
+
+
+def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
+    """Weights of n rows, shape (n,); ones by default, a number for all.
+
+    Raises
+    ------
+    ValueError
+        If they are not n finite, non-negative numbers, or all zero.
+    """
+    if sample_weight is None:
+        return np.ones(n)
+    weight = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+    )
+    if weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight has shape {weight.shape}, expected ({n},)")
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
+    if not weight.any():
+        raise ValueError("sample_weight is zero in every row")
+    return weight
+
+
+def take_rows(data: Any, rows: NDArray) -> Any:
+    """Rows of an array, a table, a series, a record, or a list, by position or mask."""
+    return _safe_indexing(data, rows)
