@@ -23,6 +23,7 @@ __all__ = [
     "IDENTITIES",
     "LABELS",
     "METAL_GAP_EV",
+    "ODD_LABELS",
     "TARGETS",
     "Identity",
     "Label",
@@ -183,6 +184,9 @@ _LABEL_ROWS: tuple[tuple[str, Literal["float", "bool", "string"], str, str], ...
 
 #: The 37 labels of the public archive by key.
 LABELS: dict[str, Label] = {row[0]: Label(*row) for row in _LABEL_ROWS}
+
+#: Labels that change their sign when the atoms are exchanged; all others are even.
+ODD_LABELS: tuple[str, ...] = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 
 
 @dataclass(frozen=True)

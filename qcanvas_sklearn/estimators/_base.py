@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,52 +19,50 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from ..elements import MAX_Z
-from ..nn import Ensemble, SwapSymmetric
+from .._validation import check_n_rows, check_weight
+from ..inputs import InputSpec, Reader, open_reader, row_keys
+from ..nn import Ensemble
 from ..training import (
+    DenseRows,
     SpreadCalibration,
+    TargetBlock,
     TargetScaler,
     TrainingData,
     TrainingPlan,
     build_net,
-    feature_scaling,
     history_frame,
     predict,
     resolve_device,
     train,
 )
 from ._checks import (
-    Targets,
-    check_continued,
+    check_architecture,
     check_elements,
     check_network_parameters,
+    check_passed,
     check_shared_parameters,
-    check_weight,
 )
-from ._inputs import InputReader, element_names, standard_descriptors
 from ._provenance import provenance
-from ._rows import hold_out
+from ._split import hold_out
+from ._stream import HeldBack
+from ._targets import TargetSpec, check_parity
 
 __all__ = ["NetEstimator"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NetEstimator(BaseEstimator):
-    """Base of all network estimators: validate, scale, seed, build, train.
+    """Base of all network estimators: validate, split, scale, seed, build, train.
 
     The fields are the hyperparameters that all share; a subclass is a dataclass too, whose
     fields are those of its network. So every constructor is explicit and only assigns. A
-    subclass is a family, which names its network, in `_inputs` what the network maps, and
-    where that is not the usual the blocks that raw pairs are read with, and whether it
-    takes populations relative to the free atom and element descriptors. Public estimators
-    add a task (regression, classification), which reads targets and says what outputs mean.
+    subclass is a family, which names its network and in `_spec` what the network takes.
+    Public estimators add a task (regression, classification), which reads targets and says
+    what outputs mean. What X is made of, a reader knows.
     """
 
     _network: ClassVar[type[nn.Module]]
-    _inputs: ClassVar[tuple[str, ...]]
-    _blocks: ClassVar[tuple[str, ...]] = ("atoms", "image")
-    _relative_populations: ClassVar[bool] = False
-    _descriptors: ClassVar[bool] = False
+    _spec: ClassVar[InputSpec]
     _losses: ClassVar[tuple[str, ...]]
     _calibrates: ClassVar[bool] = False
 
@@ -78,6 +76,7 @@ class NetEstimator(BaseEstimator):
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 20
+    parity: Any = "auto"
     unseen_elements: str = "error"
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
@@ -86,8 +85,10 @@ class NetEstimator(BaseEstimator):
     callbacks: Sequence[Any] | None = None
 
     if TYPE_CHECKING:
+        _held_back: HeldBack | None
+        _targets: TargetSpec
         net_: NeuralNet
-        reader_: InputReader
+        reader_: Reader
         scaler_: TargetScaler
         elements_: list[str]
         target_names_: list[str] | None
@@ -109,32 +110,39 @@ class NetEstimator(BaseEstimator):
         X : array-like of shape (n, p)
             Element pairs, the output of a `PairImageTransformer`, or a numeric table.
         y : array-like of shape (n,) or (n, t)
-            Targets in the user's units, or the classes (n,) of a classifier; NaN (for
-            classes also None or NA) is a missing label.
+            Targets in the user's units, or the classes (n,) of a classifier; NaN, None, NA
+            and masked values are missing labels.
         sample_weight : array-like of shape (n,), default=None
-            Non-negative weights of the rows; rows of weight 0 are left out.
+            Non-negative weights of the rows, of which the ratios count; rows of weight 0
+            are left out.
         X_val, y_val : array-like, default=None
             Validation rows of the same form, in place of a part of the training rows.
+            Columns with names are matched by name.
 
         Returns
         -------
         self : object
-            The fitted estimator. Ctrl-C ends training early with a warning, and the
-            model is usable as it is.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If a hyperparameter, X or y is not acceptable; the message says why.
+            If a hyperparameter, X or y is not acceptable, or the training diverges; the
+            message says why, and a fitted estimator is as it was before.
+        KeyboardInterrupt
+            Ctrl-C ends training early. The model is usable as it is then, and with
+            ``verbose`` above 0 a warning takes the place of the error.
         """
         self._check_parameters()
         continuing = self.warm_start and hasattr(self, "net_")
-        return self._learn(X, y, sample_weight, (X_val, y_val), continuing, self._plan())
+        return self._learn(X, y, sample_weight, (X_val, y_val), self._plan(), continuing)
 
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> NetEstimator:
         """Train for one epoch at constant learning rate, from the present weights.
 
-        The scaling of inputs and targets is that of the first call.
+        The scaling of inputs and targets is that of the first call. Of an ensemble's rows
+        a fixed part, by pairs, is never learned from: it is collected over the calls to
+        calibrate standard deviations.
 
         Parameters
         ----------
@@ -157,8 +165,8 @@ class NetEstimator(BaseEstimator):
     ) -> NetEstimator:
         self._check_parameters()
         plan = self._plan(max_epochs=1, lr_schedule="constant", patience=None)
-        return self._learn(X, y, sample_weight, (None, None), hasattr(self, "net_"), plan,
-                           keep_optimizer=True, classes=classes)  # fmt: skip
+        return self._learn(X, y, sample_weight, (None, None), plan, hasattr(self, "net_"),
+                           stream=True, classes=classes)  # fmt: skip
 
     def _check_parameters(self) -> None:
         check_shared_parameters(self, self._losses)
@@ -168,16 +176,40 @@ class NetEstimator(BaseEstimator):
         accepted = signature(self._network).parameters
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in accepted}
 
-    @abstractmethod
-    def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
-        """Targets of n rows as the network learns them, with the classes where known."""
+    def _architecture(self) -> dict[str, Any]:
+        """What a continued fit cannot change."""
+        return {
+            **self._network_parameters(), "n_members": self.n_members, "parity": self.parity,
+        }  # fmt: skip
 
     @abstractmethod
-    def _fit_scaler(self, values: NDArray[np.float64], targets: Targets) -> TargetScaler:
+    def _first_targets(
+        self, y: Any, classes: NDArray | None
+    ) -> tuple[TargetSpec, NDArray[np.float64], list[int]]:
+        """What y teaches: the targets, labels (n, t), and the parities that names tell."""
+
+    @abstractmethod
+    def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> NDArray[np.float64]:
+        """Labels (n, t) of known targets; a target without any is no fault."""
+
+    def _row_weight(self, spec: TargetSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weight (n,) of each row besides the user's."""
+        return np.ones(len(values))
+
+    def _counted(self, spec: TargetSpec, values: NDArray[np.float64]) -> TargetSpec:
+        """The targets with what these labels add to what is known of them."""
+        return spec
+
+    def _strata(self, values: NDArray[np.float64]) -> NDArray[np.int64] | None:
+        """Class (n,) of each row, where rows are set aside by class."""
+        return None
+
+    @abstractmethod
+    def _fit_scaler(self, values: NDArray[np.float64], spec: TargetSpec) -> TargetScaler:
         """The scaling of the targets, from the values (n, t) of the training rows."""
 
     def _calibrate(
-        self, net: NeuralNet, valid: TrainingData | None, device: torch.device
+        self, net: NeuralNet, valid: TrainingData, device: torch.device
     ) -> SpreadCalibration | None:
         """What makes standard deviations of an ensemble's spread, where the task has any."""
         return None
@@ -194,101 +226,155 @@ class NetEstimator(BaseEstimator):
 
     def _learn(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any],
-        continuing: bool, plan: TrainingPlan, keep_optimizer: bool = False,
+        plan: TrainingPlan, continuing: bool, *, stream: bool = False,
         classes: NDArray | None = None,
     ) -> NetEstimator:  # fmt: skip
-        if continuing:
-            reader, classes = self.reader_, getattr(self, "classes_", None)
-        else:
-            reader = InputReader(self._inputs, self._blocks, self._relative_populations)
-            reader.fit(self, X)
-        inputs = reader.read(self, X)
-        targets = self._read_targets(y, len(inputs["z"]), classes)
-        if continuing:
-            check_continued(self, targets)
-        weight = check_weight(sample_weight, len(inputs["z"])) * targets.weight
-        labelled = np.isfinite(targets.values).any(axis=1)
-        rows, held_out = self._split(np.flatnonzero(labelled & (weight > 0)), plan, validation)
-        known = targets.values[rows]
-        scaler = self.scaler_ if continuing else self._fit_scaler(known, targets)
-        data = TrainingData(inputs, scaler.transform(targets.values), weight)
-        learn, valid = data.take(rows), data.take(held_out) if len(held_out) else None
-        if validation[0] is not None:
-            val_inputs = reader.read(self, validation[0])
-            val = self._read_targets(validation[1], len(val_inputs["z"]), targets.classes)
-            valid = TrainingData(val_inputs, scaler.transform(val.values), val.weight)
-        # A failure or a refused table leaves a fitted model as it was.
-        net = (
-            copy.deepcopy(self.net_)
-            if continuing
-            else self._build(learn.inputs, reader, targets, plan)
-        )
-        device = resolve_device(self.device)
-        train(net, learn, valid, plan, device, keep_optimizer=keep_optimizer)
-        if self._calibrates:
-            self.calibration_ = self._calibrate(net, valid, device)
-        self.net_, self.reader_, self.scaler_ = net, reader, scaler
-        self._members = self.n_members
-        if not continuing:
-            self.target_names_, self._single_output = targets.names, targets.single
-            if targets.classes is not None:
-                self.classes_ = targets.classes
-        self._describe(learn, set(self.elements_) if continuing else set())
+        before = dict(vars(self))
+        try:
+            if continuing:
+                check_architecture(self, self._built_with, self._architecture())
+                rows = self.reader_.read(self, X)
+            else:
+                self._held_back = None
+                self.reader_ = open_reader(self._spec, X)
+                rows = self.reader_.fit(self, X)
+            values = self._read_targets(y, len(rows), continuing, classes, rows)
+            weight = check_weight(sample_weight, len(rows))
+            interrupted = self._train(
+                rows, values, weight, validation, plan, continuing, stream
+            )
+        except BaseException:
+            # A failure or a refused table leaves a fitted model as it was.
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        if interrupted and not plan.verbose:
+            raise KeyboardInterrupt
         return self
 
-    def _describe(self, learn: TrainingData, seen: set[str]) -> None:
+    def _read_targets(
+        self, y: Any, n: int, continuing: bool, classes: NDArray | None, rows: DenseRows
+    ) -> NDArray[np.float64]:
+        """Labels (n, t); sets what the targets are."""
+        check_passed(self, y)
+        if continuing:
+            values = self._further_targets(y, self._targets, "y")
+            check_n_rows(values, n)
+            return values
+        spec, values, told = self._first_targets(y, classes)
+        check_n_rows(values, n)
+        parity = check_parity(self.parity, told, spec, values, self.reader_, rows)
+        self._targets = spec.with_parity(parity)
+        self.target_names_, self._single_output = spec.names, spec.single
+        if spec.classes is not None:
+            self.classes_ = spec.classes
+        return values
+
+    def _train(
+        self, rows: DenseRows, values: NDArray[np.float64], weight: NDArray[np.float64],
+        validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
+    ) -> bool:  # fmt: skip
+        """Train on rows with labels and set what is known then; whether it was broken off."""
+        usable = np.flatnonzero(np.isfinite(values).any(axis=1) & (weight > 0))
+        if not len(usable):
+            raise ValueError("no row has both a label and a weight above zero")
+        rows, values, weight = rows.take(usable), values[usable], weight[usable]
+        learn, aside = self._split(rows, values, plan, validation, stream)
+        if not continuing:
+            self.reader_.fit_scaling(rows.take(learn))
+            self.scaler_ = self._fit_scaler(values[learn], self._targets)
+        self._targets = self._counted(self._targets, values[learn])
+        rows = self.reader_.scaled(rows)
+        data, valid = (
+            self._training_data(rows.take(part), values[part], weight[part])
+            for part in (learn, aside)
+        )
+        if validation[0] is not None:
+            valid = self._validation_data(*validation)
+        elif stream and self._held_back is not None:
+            self._held_back.add(valid, row_keys([values[aside], *valid.rows.arrays.values()]))
+            valid = self._held_back.data or valid
+        net = copy.deepcopy(self.net_) if continuing else self._build(data.rows, plan)
+        device = resolve_device(self.device)
+        watched = valid if len(valid) and not stream else None
+        interrupted = len(data) > 0 and train(
+            net, data, watched, plan, device, keep_optimizer=stream
+        )
+        self.calibration_ = self._calibrate(net, valid, device)
+        self.net_, self._built_with = net, self._architecture()
+        self._describe(data, set(self.elements_) if continuing else set())
+        return interrupted
+
+    def _training_data(
+        self, rows: DenseRows, values: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> TrainingData:
+        # Their ratios count, and the product of two sets of large ones is no number.
+        weight = weight / weight.max(initial=np.finfo(np.float64).tiny)
+        weight = weight * self._row_weight(self._targets, values)
+        return TrainingData(rows, [TargetBlock(self.scaler_.transform(values), weight)])
+
+    def _validation_data(self, X: Any, y: Any) -> TrainingData:
+        rows = self.reader_.read(self, X)
+        values = self._further_targets(y, self._targets, "y_val")
+        check_n_rows(values, len(rows), input_name="y_val")
+        return self._training_data(rows, values, np.ones(len(rows)))
+
+    def _describe(self, data: TrainingData, seen: set[str]) -> None:
         """Attributes that tell what was fitted, and on what."""
-        self.elements_ = sorted(seen.union(element_names(learn.inputs["z"])))
+        self.elements_ = sorted(seen.union(self.reader_.element_names(data.rows)))
         self.history_ = history_frame(self.net_)
         self.n_iter_ = len(self.history_)
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
         self.provenance_ = provenance(
-            self.target_names_, self.elements_, len(learn.y), self.reader_.source
+            self.target_names_, self.elements_, len(data), self.reader_.source
         )
 
     def _split(
-        self, rows: NDArray[np.int64], plan: TrainingPlan, validation: tuple[Any, Any]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        self, rows: DenseRows, values: NDArray[np.float64], plan: TrainingPlan,
+        validation: tuple[Any, Any], stream: bool,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+        """Positions of rows to learn from and of rows to set aside."""
         if (validation[0] is None) != (validation[1] is None):
             raise ValueError("X_val and y_val must be passed together")
-        needed = plan.patience is not None or (self._calibrates and self.n_members > 1)
-        if not needed or validation[0] is not None:
-            return rows, rows[:0]
-        return hold_out(rows, self.validation_fraction, plan.seed)
+        calibrates = self._calibrates and self.n_members > 1
+        every = np.arange(len(rows))
+        if validation[0] is not None or not (plan.patience is not None or calibrates):
+            return every, every[:0]
+        groups, members = self.reader_.groups(rows), self.reader_.members(rows)
+        if stream:
+            held = copy.deepcopy(getattr(self, "_held_back", None))
+            self._held_back = held or HeldBack(self.validation_fraction, plan.seed)
+            return self._held_back.split(groups, members)
+        learn, aside = hold_out(
+            groups, members, self._strata(values), self.validation_fraction, plan.seed
+        )
+        if not len(aside) and plan.patience is not None:
+            raise ValueError(
+                f"early_stopping with validation_fraction={self.validation_fraction} leaves "
+                "none of the labelled rows to train on, or none to validate on "
+                f"(n_samples={len(rows)}): each holds an element or a class of its own. Pass "
+                "X_val and y_val"
+            )
+        return learn, aside
 
-    def _build(
-        self, inputs: Mapping[str, NDArray], reader: InputReader, targets: Targets,
-        plan: TrainingPlan,
-    ) -> NeuralNet:  # fmt: skip
-        # The columns of a layout have known units; those of a plain table may be any.
-        floor = 0.0 if reader.layout_ is None else 1e-6
-        network_params: dict[str, Any] = {
-            "n_elements": MAX_Z,
-            "n_outputs": targets.values.shape[1],
-            "atom_scaling": feature_scaling(inputs["atom"], floor=floor),
-            "pair_scaling": feature_scaling(inputs["pair"], floor=floor),
+    def _build(self, rows: DenseRows, plan: TrainingPlan) -> NeuralNet:
+        spec = self._targets
+        network_params = {
+            **self.reader_.network_params(rows),
+            "n_outputs": spec.n_targets,
             **self._network_parameters(),
         }
-        if self._descriptors:
-            network_params["descriptors"] = standard_descriptors()
-        if "image" in self._inputs:
-            image = inputs.get("image")
-            scaling = None if image is None else feature_scaling(image, 1, floor)
-            network_params["image_scaling"] = scaling
-        params = {
-            "network": self._network,
-            "network_params": network_params,
-            "parity": targets.parity.tolist(),
-            "mirrored": reader.mirrored_channels(),
-        }
+        module, params = self.reader_.wrap(
+            self._network, network_params, spec.parity.tolist()
+        )
         if self.n_members == 1:
-            return build_net(SwapSymmetric, params, plan)
-        stack = {"n_members": self.n_members, "network": SwapSymmetric}
-        return build_net(Ensemble, {**stack, "network_params": params}, plan)
+            return build_net(module, params, plan)
+        stack = {"n_members": self.n_members, "network": module, "network_params": params}
+        return build_net(Ensemble, stack, plan)
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "net_")
-        inputs = self.reader_.read(self, X)
+        rows = self.reader_.read(self, X)
         if self.unseen_elements == "error":
-            check_elements(element_names(inputs["z"]), self.elements_)
-        return predict(self.net_, inputs, resolve_device(self.device, fallback=True))
+            check_elements(self.reader_.element_names(rows), self.elements_)
+        return predict(self.net_, rows, resolve_device(self.device, fallback=True))

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array
 
-from ..targets import LABELS
+from .._validation import check_n_rows, check_weight, column_names, read_classes
+from ..targets import LABELS, ODD_LABELS
 from ..training import TargetScaler
-from ._checks import Targets, check_passed, check_rows
+from ._targets import TargetSpec
 
 __all__ = ["NetClassifier"]
 
@@ -122,49 +119,74 @@ class NetClassifier(ClassifierMixin, _Shell):
         float
         """
         predicted = self.predict(X)
-        labels, observed = _read_labels(self, y, len(predicted))
-        weight = None if sample_weight is None else np.asarray(sample_weight)[observed]
+        labels, observed = read_classes(y)
+        check_n_rows(observed, len(predicted))
+        weight = check_weight(sample_weight, len(predicted))[observed]
         return float(accuracy_score(labels, predicted[observed], sample_weight=weight))
 
-    def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
-        names = [y.name] if isinstance(y, pd.Series) and isinstance(y.name, str) else None
-        labels, observed = _read_labels(self, y, n)
-        if classes is None:
-            classes = np.unique(labels)
-        unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
-        if unknown:
-            raise ValueError(f"y holds the classes {unknown}, expected {classes.tolist()}")
-        values = np.full((n, len(classes)), np.nan)
-        values[observed] = labels[:, None] == classes
-        weight = np.ones(n)
-        if self.class_weight is not None:
-            weights = compute_class_weight(self.class_weight, classes=classes, y=labels)
-            weight[observed] = weights[np.searchsorted(classes, labels)]
-        is_known = names is not None and names[0] in LABELS
-        parity = np.full(len(classes), int(is_known))
-        return Targets(values, names, True, parity, weight, classes)
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            bad = {c: w for c, w in weights.items() if not (np.isfinite(w) and w >= 0)}
+            if bad:
+                raise ValueError(f"class_weight has the weights {bad}, accepted are 0 and more")
+        elif weights is not None and weights != "balanced":
+            raise ValueError(f'class_weight={weights!r} is not a dict, "balanced" or None')
 
-    def _fit_scaler(self, values: NDArray[np.float64], targets: Targets) -> TargetScaler:
+    def _first_targets(
+        self, y: Any, classes: NDArray | None
+    ) -> tuple[TargetSpec, NDArray[np.float64], list[int]]:
+        labels, observed = read_classes(y)
+        classes = np.unique(labels) if classes is None else classes
+        n, names = len(classes), column_names(y)
+        even = names is not None and names[0] in LABELS and names[0] not in ODD_LABELS
+        counts = np.zeros(n, dtype=np.int64)
+        spec = TargetSpec(names, n, True, counts, classes, counts)
+        return spec, _one_hot(labels, observed, classes, "y"), [int(even)] * n
+
+    def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> NDArray[np.float64]:
+        assert spec.classes is not None  # those of a classifier
+        return _one_hot(*read_classes(y, input_name=name), spec.classes, name)
+
+    def _counted(self, spec: TargetSpec, values: NDArray[np.float64]) -> TargetSpec:
+        return replace(spec, counts=spec.counts + np.nansum(values, axis=0).astype(np.int64))
+
+    def _strata(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        return values.argmax(axis=1)
+
+    def _row_weight(self, spec: TargetSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weight of each row's class; "balanced" by the labels learned from so far."""
+        if self.class_weight is None:
+            return np.ones(len(values))
+        counts = spec.counts
+        assert spec.classes is not None and counts is not None
+        if isinstance(self.class_weight, Mapping):
+            weights = compute_class_weight(
+                self.class_weight, classes=spec.classes, y=spec.classes
+            )
+        else:
+            weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        weights = weights / weights.max()
+        return np.where(np.isfinite(values[:, 0]), np.nan_to_num(values) @ weights, 0.0)
+
+    def _fit_scaler(self, values: NDArray[np.float64], spec: TargetSpec) -> TargetScaler:
         return TargetScaler.identity(values.shape[1])
 
 
-def _read_labels(estimator: NetClassifier, y: Any, n: int) -> tuple[NDArray, NDArray[np.bool_]]:
-    """The observed labels, and which of the n rows have one.
+def _one_hot(
+    labels: NDArray, observed: NDArray[np.bool_], classes: NDArray, name: str
+) -> NDArray[np.float64]:
+    """Columns (n, n_classes), NaN in rows without a label.
 
     Raises
     ------
     ValueError
-        If y is absent, of another length, infinite, continuous, or has no observed label.
+        If a label is none of the classes.
     """
-    check_passed(estimator, y)
-    column = column_or_1d(y, warn=True) if not isinstance(y, pd.Series) else y.to_numpy()
-    if column.dtype.kind == "f":
-        check_array(column, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
-    check_rows(column, n)
-    observed = ~pd.isna(column)
-    if not observed.any():
-        raise ValueError("y has no observed label: every value is missing")
-    # Behind missing labels, booleans and integers come as objects.
-    labels = pd.Series(column[observed]).infer_objects().to_numpy()
-    check_classification_targets(labels)
-    return labels, observed
+    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise ValueError(f"{name} holds the classes {unknown}, expected {classes.tolist()}")
+    values = np.full((len(observed), len(classes)), np.nan)
+    values[observed] = labels[:, None] == classes
+    return values

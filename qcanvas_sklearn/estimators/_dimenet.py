@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.dimenet import PairDimeNet
+from ..inputs import InputSpec
+from ..nn.heads.pair_graph import PairDimeNet
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -70,7 +71,7 @@ class DimeNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairDimeNet
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector")
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 1

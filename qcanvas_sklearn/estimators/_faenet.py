@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.faenet import PairFAENet
+from ..inputs import InputSpec
+from ..nn.heads.pair_graph import PairFAENet
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -69,7 +70,7 @@ class FAENetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairFAENet
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector")
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 3

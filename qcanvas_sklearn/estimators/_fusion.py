@@ -8,7 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from .._validation import check_choice
-from ..nn.fusion import FUSIONS, GRAPHS, IMAGES, PairFusion
+from ..inputs import InputSpec
+from ..nn.heads.fusion import FUSIONS, GRAPHS, IMAGES, PairFusion
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -82,8 +83,9 @@ class FusionFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairFusion
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector", "image")
-    _descriptors: ClassVar[bool] = True
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector", "image"), descriptors=True,
+    )  # fmt: skip
 
     graph: str = "schnet"
     image: str = "cnn"

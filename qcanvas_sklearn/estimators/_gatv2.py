@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn import PairGATv2
+from ..inputs import InputSpec
+from ..nn.heads import PairGATv2
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -64,7 +65,7 @@ class GATv2Family(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector")
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 3

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.gotennet import PairGotenNet
+from ..inputs import InputSpec
+from ..nn.heads.pair_graph import PairGotenNet
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -73,7 +74,7 @@ class GotenNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGotenNet
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector")
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 80
     n_layers: int = 2

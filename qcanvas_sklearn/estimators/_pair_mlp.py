@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.pair_mlp import PairMLP
+from ..inputs import InputSpec
+from ..nn.heads.pair_mlp import PairMLP
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -72,10 +73,12 @@ class PairMLPFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairMLP
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "vector")
-    _blocks: ClassVar[tuple[str, ...]] = ("atoms", "orbitals")
-    _relative_populations: ClassVar[bool] = True
-    _descriptors: ClassVar[bool] = True
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"),
+        blocks=("atoms", "orbitals"),
+        relative_populations=True,
+        descriptors=True,
+    )
 
     n_hidden: int = 256
     n_blocks: int = 2

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.pair_transformer import PairTransformer
+from ..inputs import InputSpec
+from ..nn.heads.pair_transformer import PairTransformer
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -75,10 +76,12 @@ class PairTransformerFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairTransformer
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair")
-    _blocks: ClassVar[tuple[str, ...]] = ("atoms", "orbitals")
-    _relative_populations: ClassVar[bool] = True
-    _descriptors: ClassVar[bool] = True
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair"),
+        blocks=("atoms", "orbitals"),
+        relative_populations=True,
+        descriptors=True,
+    )
 
     n_hidden: int = 96
     n_layers: int = 2

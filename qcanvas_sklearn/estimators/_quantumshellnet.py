@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn import QuantumShellNet
+from ..inputs import InputSpec
+from ..nn.heads import QuantumShellNet
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -67,7 +68,7 @@ class QuantumShellNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = QuantumShellNet
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "image")
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "image"))
 
     n_filters: int = 16
     n_stages: int = 3

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from skorch import NeuralNet
 
+from .._validation import align_columns, check_observed, read_labels
 from ..metrics import masked_r2_score
-from ..targets import consistent_targets
+from ..targets import consistent_targets, target_parity
 from ..training import SpreadCalibration, TargetScaler, TrainingData, predict
-from ._checks import Targets, check_targets
+from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
 
@@ -71,23 +72,27 @@ class NetRegressor(RegressorMixin, _Shell):
             pairs while ``unseen_elements="error"``; if standard deviations are asked of a
             single net.
         """
-        outputs = self._outputs(X)
+        outputs = self.scaler_.inverse_transform(self._outputs(X))
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
             raise ValueError(
                 f"return_std=True needs an ensemble; this {type(self).__name__} was fitted "
                 "with n_members=1"
             )
-        mean = self.scaler_.inverse_transform(outputs.mean(axis=1) if is_ensemble else outputs)
-        if self.derive:
-            frame = pd.DataFrame(mean, columns=self.target_names_)
-            mean = consistent_targets(frame).to_numpy()
+        mean = self._derived(outputs.mean(axis=1) if is_ensemble else outputs)
         mean = mean[:, 0] if self._single_output else mean
         if not return_std:
             return mean
         assert self.calibration_ is not None  # fitted with every ensemble
-        std = self.calibration_.std(outputs) * self.scaler_.scale
+        std = self.calibration_.std(self._derived(outputs))
         return mean, std[:, 0] if self._single_output else std
+
+    def _derived(self, outputs: Array) -> Array:
+        """Predictions (..., t) in the user's units, moved to where the identities hold."""
+        if not self.derive:
+            return outputs
+        flat = pd.DataFrame(outputs.reshape(-1, outputs.shape[-1]), columns=self.target_names_)
+        return consistent_targets(flat).to_numpy().reshape(outputs.shape)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination over the observed labels, mean over the targets.
@@ -105,36 +110,56 @@ class NetRegressor(RegressorMixin, _Shell):
         -------
         float
         """
-        return masked_r2_score(y, self.predict(X), sample_weight=sample_weight)
+        predicted = self.predict(X)
+        labels = align_columns(read_labels(y), self.target_names_, self._targets.n_targets)
+        return masked_r2_score(
+            labels.values, predicted.reshape(len(predicted), -1), sample_weight=sample_weight
+        )
 
-    def _read_targets(self, y: Any, n: int, classes: NDArray | None) -> Targets:
-        targets = check_targets(self, y, n)
+    def _first_targets(
+        self, y: Any, classes: NDArray | None
+    ) -> tuple[TargetSpec, Array, list[int]]:
+        labels = read_labels(y)
+        check_observed(labels)
+        values, names = labels.values, labels.names
         if self.derive:
-            if targets.names is None:
+            if names is None:
                 raise ValueError(
                     "derive=True needs targets with names: pass y as a DataFrame whose "
                     "columns are target keys"
                 )
-            consistent_targets(pd.DataFrame(targets.values[:1], columns=targets.names))
-        return targets
+            consistent_targets(pd.DataFrame(values[:1], columns=names))
+        unknown = np.zeros(values.shape[1], dtype=np.int64)
+        spec = TargetSpec(names, values.shape[1], labels.single, unknown)
+        return spec, values, [target_parity(name) for name in names or [None] * len(unknown)]
 
-    def _fit_scaler(self, values: Array, targets: Targets) -> TargetScaler:
-        return TargetScaler.fit(values, targets.parity)
+    def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> Array:
+        labels = read_labels(y, input_name=name)
+        return align_columns(labels, spec.names, spec.n_targets, input_name=name).values
+
+    def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
+        return TargetScaler.fit(values, spec.parity)
 
     def _calibrate(
-        self, net: NeuralNet, valid: TrainingData | None, device: torch.device
+        self, net: NeuralNet, valid: TrainingData, device: torch.device
     ) -> SpreadCalibration | None:
         if self.n_members == 1:
             return None
-        assert valid is not None  # an ensemble always sets rows aside
-        calibration = SpreadCalibration.fit(predict(net, valid.inputs, device), valid.y)
+        n_targets = self._targets.n_targets
+        outputs, labels = np.empty((0, self.n_members, n_targets)), np.empty((0, n_targets))
+        if len(valid):
+            outputs, labels = (
+                self.scaler_.inverse_transform(scaled)
+                for scaled in (predict(net, valid.rows, device), valid.blocks[0].values)
+            )
+        calibration = SpreadCalibration.fit(self._derived(outputs), labels)
         unknown = np.flatnonzero(np.isnan(calibration.scale)).tolist()
         if unknown:
             warnings.warn(
                 f"targets {unknown} have no label among the validation rows; their standard "
                 "deviations are NaN",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return calibration
 

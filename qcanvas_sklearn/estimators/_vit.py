@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..nn.vit import PairViT
+from ..inputs import InputSpec
+from ..nn.heads.vit import PairViT
 from ._base import NetEstimator
 from ._classifier import NetClassifier
 from ._docs import document
@@ -74,9 +75,9 @@ class ViTFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairViT
-    _inputs: ClassVar[tuple[str, ...]] = ("z", "atom", "pair", "image")
-    _relative_populations: ClassVar[bool] = True
-    _descriptors: ClassVar[bool] = True
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "image"), relative_populations=True, descriptors=True,
+    )  # fmt: skip
 
     patch_size: int = 8
     n_hidden: int = 96

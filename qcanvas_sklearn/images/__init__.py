@@ -9,7 +9,7 @@ from ..rendering import (
 )
 from ..structures import pair_amplitudes
 from .descriptors import PairDescriptorTransformer
-from .layout import PairLayout
+from .layout import PairLayout, PairTable
 from .transformer import PairImageTransformer
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "PairDescriptorTransformer",
     "PairImageTransformer",
     "PairLayout",
+    "PairTable",
     "pair_amplitudes",
     "recover_amplitudes",
     "render",

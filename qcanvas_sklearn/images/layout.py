@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from math import isqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..elements import MAX_Z, alphabetical_rank
 from ..rendering import (
     CHANNEL_NAMES,
     MIN_IMAGE_SIZE,
     check_image_size,
-    orthonormal_templates,
     resolve_channels,
 )
 
-__all__ = ["BLOCKS", "PairLayout"]
+__all__ = ["BLOCKS", "PairColumns", "PairLayout", "PairTable", "find_columns"]
 
 #: Blocks of columns, in their order in X.
 BLOCKS: tuple[str, ...] = ("atoms", "orbitals", "charges", "image")
@@ -37,18 +34,12 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 }
 _N_SHELLS = 4
 
-# What the columns can hold; wide enough for any diatomic, narrow enough for few other
-# tables. Small negative populations are real.
-_NUMBER, _POPULATION, _CHARGE = (1, MAX_Z), (-1, 130), (-20, 20)
-_RANGES: dict[str, tuple[tuple[float, float], ...]] = {
-    "atoms": (_NUMBER, _NUMBER, (0.2, 20), _POPULATION, _POPULATION),
-    "orbitals": (_POPULATION,) * len(_COLUMNS["orbitals"]),
-    "charges": (_CHARGE, _CHARGE, (0, 1000)),
-}
-_PROBED_ROWS = 8
-# Largest part of a probed image outside the span of a channel's templates: float32
-# round-off is a thousandth of it.
-_SPAN_TOLERANCE = 1e-4
+_KNOWN = "|".join(
+    [*(name for names in _COLUMNS.values() for name in names), r"ch\d_r\d+_c\d+"]
+)
+_NAME = re.compile(rf"(?:(?P<prefix>.*)__)?(?P<column>{_KNOWN})", re.DOTALL)
+_PIXEL = re.compile(r"ch(\d)_r(\d+)_c(\d+)")
+_MAX_NAMED = 5
 
 
 @lru_cache(maxsize=16)
@@ -148,7 +139,7 @@ default=("atoms", "image")
         ValueError
             If `X` has another number of columns.
         """
-        if not hasattr(X, "reshape"):
+        if not hasattr(X, "reshape") or isinstance(X, PairTable):
             X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_columns:
             raise ValueError(
@@ -176,87 +167,71 @@ default=("atoms", "image")
     def infer(
         cls, X: ArrayLike, feature_names: Sequence[str] | None = None
     ) -> PairLayout | None:
-        """Layout of a table, or None where it is a plain one.
+        """Layout of a table that has the columns of a layout and no others, in order.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n, p)
             Any selection of rows of a transformer's output, or any other table.
         feature_names : sequence of str, default=None
-            Names of the columns; by default those of a DataFrame. With names a layout is
-            found if and only if they are exactly its own.
+            Names of the columns; by default those of a DataFrame.
 
         Returns
         -------
         PairLayout or None
-            Without names the content decides: atom columns must be atomic numbers in
-            canonical order with plausible distances and populations, images must be
-            combinations of the channels' templates. Tables without atoms and image are
-            plain then. Channels that share their templates (0 and 1, 6 and 7, 8 and 9)
-            or are empty in all rows are numbered as low as possible.
+            None for a plain table. The layout is that of the names, or else the one that
+            the array carries (:class:`PairTable`). What the values look like proves
+            nothing: an array that carries none is a plain table.
 
         Raises
         ------
         ValueError
-            If several layouts fit, which takes empty images.
+            If some of a layout's columns are there and others missing.
 
         Examples
         --------
-        >>> import numpy as np
-        >>> from qcanvas_sklearn.images import PairLayout
-        >>> PairLayout.infer(np.array([[47, 13, 2.5, 11.07, 2.93]])).include
+        >>> from qcanvas_sklearn.images import PairImageTransformer, PairLayout
+        >>> X = PairImageTransformer(include=["atoms"]).fit_transform([["Ag", "Al"]])
+        >>> PairLayout.infer(X).include
         ('atoms',)
-        >>> PairLayout.infer(np.array([[5.1, 3.5, 1.4, 0.2]])) is None
+        >>> PairLayout.infer(X.tolist()) is None
         True
         """
-        if feature_names is None:
-            feature_names = getattr(X, "columns", None)
-        if feature_names is not None and all(isinstance(n, str) for n in feature_names):
-            return cls._from_names(list(feature_names))
-        table = np.asarray(X)
-        if table.ndim != 2 or table.dtype.kind not in "fiu" or len(table) == 0:
-            return None
-        probed = table[np.unique(np.linspace(0, len(table) - 1, _PROBED_ROWS).astype(int))]
-        found = []
-        for include, n_channels, size in _candidates(table.shape[1]):
-            if not _scalars_fit(table, include):
-                continue
-            channels: tuple[int, ...] | None = ()
-            if n_channels:
-                images = probed[:, -n_channels * size**2 :].reshape(-1, n_channels, size**2)
-                channels = _match_channels(images.astype(np.float64), size, "atoms" in include)
-            if channels is not None:
-                found.append(cls(include, channels, size))
-        if len(found) > 1:
-            raise ValueError(
-                "several layouts of pair columns fit this table: "
-                + "; ".join(map(repr, found))
-                + '. Keep the column names, with set_output(transform="pandas") on the '
-                "transformer."
-            )
-        return found[0] if found else None
+        found = find_columns(X, feature_names)
+        return found.layout if found is not None and found.is_in_place else None
 
-    @classmethod
-    def _from_names(cls, names: list[str]) -> PairLayout | None:
-        include = [block for block, columns in _COLUMNS.items() if columns[0] in names]
-        start = sum(len(_COLUMNS[block]) for block in include)
-        channels: tuple[int, ...] = ()
-        size = 0
-        if len(names) > start:
-            # "ch9_r31_c31" is the last pixel of a 32-pixel image.
-            size = isqrt(len({name.partition("_")[2] for name in names[start:]}))
-            labels = [name.partition("_")[0] for name in names[start :: size**2]]
-            if size < MIN_IMAGE_SIZE or len(labels) > len(CHANNEL_NAMES):
-                return None
-            known = {f"ch{channel}": channel for channel in range(len(CHANNEL_NAMES))}
-            channels = tuple(known.get(label, -1) for label in labels)
-            if -1 in channels or list(channels) != sorted(set(channels)):
-                return None
-            include.append("image")
-        if not include:
-            return None
-        layout = cls(tuple(include), channels, size)
-        return layout if list(layout.feature_names) == names else None
+    def label(self, X: ArrayLike) -> PairTable:
+        """An array in this layout that carries it along.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_columns)
+            A table in this layout, from a file for instance.
+
+        Returns
+        -------
+        PairTable
+            A view of the array.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of columns.
+
+        Examples
+        --------
+        >>> from qcanvas_sklearn.images import PairLayout
+        >>> layout = PairLayout(include=["atoms"])
+        >>> PairLayout.infer(layout.label([[47, 13, 2.5, 11.07, 2.93]])) == layout
+        True
+        """
+        table = np.asarray(X)
+        if table.ndim != 2 or table.shape[1] != self.n_columns:
+            raise ValueError(
+                f"expected a table of shape (n, {self.n_columns}) with the blocks "
+                f"{list(self.include)}, got shape {table.shape}"
+            )
+        return PairTable.carrying(table, PairColumns(self, np.arange(self.n_columns)))
 
 
 def _resolve_include(include: Any) -> tuple[str, ...]:
@@ -271,48 +246,176 @@ def _resolve_include(include: Any) -> tuple[str, ...]:
     return blocks
 
 
-def _candidates(width: int) -> Iterator[tuple[tuple[str, ...], int, int]]:
-    """Blocks, number of channels and image size of all layouts of this width."""
-    for count in range(len(_COLUMNS) + 1):
-        for blocks in combinations(_COLUMNS, count):
-            rest = width - sum(len(_COLUMNS[block]) for block in blocks)
-            if rest == 0 and "atoms" in blocks:
-                yield blocks, 0, 0
-            for n_channels in range(1, len(CHANNEL_NAMES) + 1):
-                size = isqrt(max(rest, 0) // n_channels)
-                if size >= MIN_IMAGE_SIZE and n_channels * size**2 == rest:
-                    yield (*blocks, "image"), n_channels, size
+@dataclass(frozen=True)
+class PairColumns:
+    """Where in a table the columns of a layout are.
+
+    Attributes
+    ----------
+    layout : PairLayout
+        What they hold.
+    positions : ndarray of int64, shape (layout.n_columns,)
+        Position of each of the layout's columns.
+    n_others : int, default=0
+        Number of further columns of the table.
+    """
+
+    layout: PairLayout
+    positions: NDArray[np.int64]
+    n_others: int = 0
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of the table."""
+        return len(self.positions) + self.n_others
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the table holds the layout's columns in their order, and no others."""
+        return not self.n_others and np.array_equal(
+            self.positions, np.arange(len(self.positions))
+        )
+
+    def take(self, X: Any) -> tuple[NDArray, NDArray]:
+        """The layout's columns of a table in their order, and the further ones."""
+        table = np.asarray(X)
+        if self.is_in_place:
+            return table, table[:, :0]
+        others = np.setdiff1d(np.arange(self.n_columns), self.positions)
+        return table[:, self.positions], table[:, others]
 
 
-def _scalars_fit(table: NDArray, include: tuple[str, ...]) -> bool:
-    """Whether the leading columns can be those of the included blocks."""
-    ranges = [pair for block in include for pair in _RANGES.get(block, ())]
-    for column, (low, high) in enumerate(ranges):
-        values = table[:, column]
-        if not ((values >= low) & (values <= high)).all():
-            return False
-    if "atoms" not in include:
-        return True
-    numbers = table[:, :2].astype(np.int64)
-    rank = alphabetical_rank()[numbers]
-    return bool((numbers == table[:, :2]).all() and (rank[:, 0] <= rank[:, 1]).all())
+class PairTable(np.ndarray):
+    """Array of a table that knows which of its columns are those of a pair.
+
+    It is what a `PairImageTransformer` gives where no names are asked for. Rows of it,
+    copies, pickles and tables beside which it is put (`numpy.hstack`, and with it a
+    `FeatureUnion` or `ColumnTransformer`) know too; a step that makes a new array of it,
+    such as a `StandardScaler`, loses it: keep the names then, with
+    ``set_output(transform="pandas")``.
+    """
+
+    __array_priority__ = 1.0  # what is put beside it becomes one
+    pair_columns: PairColumns | None
+
+    @classmethod
+    def carrying(cls, array: NDArray, columns: PairColumns | None) -> PairTable:
+        """A view of an array that carries the given columns."""
+        table = array.view(cls)
+        table.pair_columns = columns
+        return table
+
+    def __array_finalize__(self, obj: Any) -> None:
+        columns = getattr(obj, "pair_columns", None)
+        fits = columns is not None and self.ndim == 2 and self.shape[1] == columns.n_columns
+        self.pair_columns = columns if fits else None
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        out = super().__array_function__(func, types, args, kwargs)
+        beside = func is np.hstack or func is np.concatenate and 1 in (
+            kwargs.get("axis", 0), *args[1:2]
+        )  # fmt: skip
+        if isinstance(out, PairTable) and func in (np.hstack, np.concatenate, np.vstack):
+            parts = [np.asanyarray(part) for part in args[0]]
+            out.pair_columns = _beside(parts) if beside else _below(parts)
+        return out
+
+    def __reduce__(self) -> Any:
+        return PairTable.carrying, (np.asarray(self), self.pair_columns)
 
 
-def _match_channels(
-    images: NDArray[np.float64], size: int, may_be_empty: bool
-) -> tuple[int, ...] | None:
-    """Lowest increasing channel numbers whose templates span (n, C, S²) images."""
-    norms = (images**2).sum(axis=-1)
-    if not np.isfinite(norms).all() or not (may_be_empty or norms.any()):
+def _beside(parts: Sequence[NDArray]) -> PairColumns | None:
+    """Columns of tables put beside each other: those of the first that has any."""
+    if any(part.ndim != 2 for part in parts):
         return None
-    fits = np.empty((images.shape[1], len(CHANNEL_NAMES)), dtype=bool)
-    for channel, (basis, _) in enumerate(orthonormal_templates(size)):
-        outside = norms - ((images @ basis.T) ** 2).sum(axis=-1)
-        fits[:, channel] = (outside <= _SPAN_TOLERANCE**2 * norms).all(axis=0)
-    channels: list[int] = []
-    for slot in fits:
-        candidates = np.flatnonzero(slot[channels[-1] + 1 if channels else 0 :])
-        if len(candidates) == 0:
-            return None
-        channels.append(int(candidates[0]) + (channels[-1] + 1 if channels else 0))
-    return tuple(channels)
+    width, start = sum(part.shape[1] for part in parts), 0
+    for part in parts:
+        columns = getattr(part, "pair_columns", None)
+        if columns is not None:
+            n_others = width - len(columns.positions)
+            return PairColumns(columns.layout, columns.positions + start, n_others)
+        start += part.shape[1]
+    return None
+
+
+def _below(parts: Sequence[NDArray]) -> PairColumns | None:
+    """Columns of tables put below each other, where they have the same."""
+    first, *others = (getattr(part, "pair_columns", None) for part in parts)
+    if first is None:
+        return None
+    same = all(
+        other is not None
+        and other.layout == first.layout
+        and np.array_equal(other.positions, first.positions)
+        for other in others
+    )
+    return first if same else None
+
+
+def find_columns(X: Any, feature_names: Sequence[str] | None = None) -> PairColumns | None:
+    """Where in a table the columns of a pair are.
+
+    By their names, where the table has names: in any order, among further columns, and
+    with a prefix (``img__z_a``) as pipelines give. Otherwise as the array carries them.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n, p)
+        Table.
+    feature_names : sequence of str, default=None
+        Names of the columns; by default those of a DataFrame.
+
+    Returns
+    -------
+    PairColumns or None
+        None for a plain table.
+
+    Raises
+    ------
+    ValueError
+        If a block of columns is there in part only.
+    """
+    if feature_names is None:
+        feature_names = getattr(X, "columns", None)
+    if feature_names is not None and all(isinstance(name, str) for name in feature_names):
+        return _by_names(list(feature_names))
+    return getattr(X, "pair_columns", None)
+
+
+def _by_names(names: list[str]) -> PairColumns | None:
+    by_prefix: dict[str | None, dict[str, int]] = {}
+    for position, name in enumerate(names):
+        match = _NAME.fullmatch(name)
+        if match is not None:
+            by_prefix.setdefault(match["prefix"], {}).setdefault(match["column"], position)
+    for places in by_prefix.values():
+        layout = _layout_of_names(places)
+        if layout is not None:
+            positions = np.array([places[name] for name in layout.feature_names])
+            return PairColumns(layout, positions, len(names) - len(positions))
+    return None
+
+
+def _layout_of_names(places: Mapping[str, int]) -> PairLayout | None:
+    """Layout of all blocks among some names."""
+    whole = [block for block, names in _COLUMNS.items() if all(n in places for n in names)]
+    pixels = [match for match in map(_PIXEL.fullmatch, places) if match is not None]
+    has_atom = "z_a" in places or "z_b" in places
+    if not (whole or pixels or has_atom):
+        return None  # single names such as "distance_ang" may be anybody's
+    asked = [block for block, names in _COLUMNS.items() if any(n in places for n in names)]
+    channels = tuple(sorted({int(match[1]) for match in pixels}))
+    size = 1 + max((int(part) for match in pixels for part in match.group(2, 3)), default=-1)
+    layout = PairLayout(
+        (*asked, "image") if pixels else tuple(asked), channels or None,  # type: ignore[arg-type]
+        size if size >= MIN_IMAGE_SIZE else MIN_IMAGE_SIZE,
+    )  # fmt: skip
+    missing = [name for name in layout.feature_names if name not in places]
+    if missing:
+        more = len(missing) - _MAX_NAMED
+        raise ValueError(
+            f"the table has a part of the columns of a pair ({list(layout.include)}), but not "
+            f"{missing[:_MAX_NAMED]}" + (f" and {more} more" if more > 0 else "") + "; keep "
+            "all columns of a block or none of them, or rename those that are no pair's"
+        )
+    return layout

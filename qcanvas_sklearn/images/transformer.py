@@ -20,7 +20,7 @@ from ..rendering import (
     row_blocks,
 )
 from ..structures import CheckedPairs, PairData, pair_amplitudes, validate_pairs
-from .layout import PairLayout
+from .layout import PairLayout, PairTable
 from .sources import free_atoms, get_resolver
 
 __all__ = ["BasePairTransformer", "PairImageTransformer"]
@@ -213,7 +213,7 @@ default=("atoms", "image")
         self._fit(X)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> NDArray:
+    def fit_transform(self, X: Any, y: Any = None) -> PairTable:
         """Fit and transform, looking the pairs up once.
 
         Parameters
@@ -224,11 +224,11 @@ default=("atoms", "image")
 
         Returns
         -------
-        ndarray of shape (n, layout_.n_columns)
+        PairTable of shape (n, layout_.n_columns)
         """
         return self._draw(self._fit(X))
 
-    def transform(self, X: Any) -> NDArray:
+    def transform(self, X: Any) -> PairTable:
         """Draw the given pairs.
 
         Parameters
@@ -238,8 +238,9 @@ default=("atoms", "image")
 
         Returns
         -------
-        ndarray of shape (n, layout_.n_columns)
-            Columns as in ``layout_``, one row a pair, in the order of `X`.
+        PairTable of shape (n, layout_.n_columns)
+            Array that knows its layout. Columns as in ``layout_``, one row a pair, in the
+            order of `X`.
 
         Raises
         ------
@@ -332,7 +333,7 @@ default=("atoms", "image")
             parts.append(_Part(free, np.arange(len(unknown)), unknown))
         return parts
 
-    def _draw(self, parts: list[_Part]) -> NDArray:
+    def _draw(self, parts: list[_Part]) -> PairTable:
         n = sum(len(part.target) for part in parts)
         if len(parts) > 1:
             warnings.warn(
@@ -348,7 +349,7 @@ default=("atoms", "image")
                 continue
             for pairs, rows, target in parts:
                 view[target] = _required(_SCALARS[name](pairs)[rows], name, pairs, rows)
-        return out
+        return self.layout_.label(out)
 
     def _draw_images(self, out: NDArray, parts: list[_Part]) -> None:
         size, channels = self.layout_.image_size, self.layout_.channels

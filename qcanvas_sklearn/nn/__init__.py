@@ -1,18 +1,24 @@
-"""Pure torch modules: one file an architecture; nothing here knows scikit-learn."""
+"""Pure torch modules; nothing here knows scikit-learn.
 
-from .dimenet import DimeNetPlusPlus, PairDimeNet
-from .egnn import EGNN, PairEGNN
+Cores pass messages on graphs of any size; heads make targets of features.
+"""
+
+from .cores import EGNN, DenseGATv2Conv, DimeNetPlusPlus, FAENet, GotenNet, SchNet
 from .ensemble import Ensemble
-from .faenet import FAENet, PairFAENet
-from .fusion import PairFusion
-from .gatv2 import DenseGATv2Conv, PairGATv2
-from .gotennet import GotenNet, PairGotenNet
-from .pair_mlp import PairMLP
-from .pair_transformer import PairTransformer
-from .quantumshellnet import QuantumShellNet
-from .schnet import PairSchNet, SchNet
+from .heads import (
+    PairDimeNet,
+    PairEGNN,
+    PairFAENet,
+    PairFusion,
+    PairGATv2,
+    PairGotenNet,
+    PairMLP,
+    PairSchNet,
+    PairTransformer,
+    PairViT,
+    QuantumShellNet,
+)
 from .symmetry import SwapSymmetric
-from .vit import PairViT
 
 __all__ = [
     "DenseGATv2Conv",

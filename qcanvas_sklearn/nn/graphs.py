@@ -1,4 +1,4 @@
-"""Graphs of atoms: positions, directed edges, triplets, and the network around them.
+"""Graphs of atoms: positions, directed edges, triplets.
 
 A batch of graphs is one graph: nodes and edges are concatenated, and an edge index of
 shape (2, E) names source j and target i of each message.
@@ -7,12 +7,9 @@ shape (2, E) names source j and target i of each message.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-
-from .layers import Scaling, Standardize, element_one_hot, mlp
+from torch import Tensor
 
 __all__ = [
-    "PairGraphNetwork",
     "edge_vectors",
     "lengths",
     "pair_graphs",
@@ -86,66 +83,3 @@ def triplets(edge_index: Tensor, n_nodes: int) -> tuple[Tensor, Tensor]:
     kj = by_target[first_arriving[source[ji]] + rank]
     forward = source[kj] != target[ji]
     return kj[forward], ji[forward]
-
-
-class PairGraphNetwork(nn.Module):
-    """A network for pairs around a core that passes messages on any graph of atoms.
-
-    Nodes carry a one-hot element and per-atom scalars (the electron population), both
-    directed edges the pair's scalars (the ten mean-pooled channels, the bond length). The
-    read-out sees both atoms and the pair's scalars.
-
-    Parameters
-    ----------
-    core : nn.Module
-        Maps node features (n, n_hidden), positions (n, 3), an edge index (2, E) and edge
-        features (E, n_pair) to node features (n, n_hidden).
-    n_elements : int
-        Largest atomic number; 0 means no element.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
-    n_outputs : int
-        Number of targets; 0 leaves out the read-out, for users of :meth:`encode`.
-    n_hidden : int
-        Features of a node.
-    dropout : float
-        Dropout in the read-out.
-    """
-
-    def __init__(
-        self, core: nn.Module, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling,
-        n_outputs: int, n_hidden: int, dropout: float,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
-        self.n_elements = n_elements
-        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
-        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
-        # Of unit scale, as every one of these architectures assumes: messages multiply
-        # node features, and the product of two small ones is lost.
-        nn.init.normal_(self.embed.weight)
-        self.core = core
-        if n_outputs:
-            sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
-            self.readout = mlp(sizes, dropout)
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden) behind the core."""
-        return self.core(x, positions, edge_index, edge)
-
-    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        x = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1)).flatten(0, 1)
-        positions, edge_index = pair_graphs(vector)
-        edge = self.pair(pair).repeat_interleave(2, dim=0)
-        return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
-
-    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        x = self.encode(z, atom, pair, vector)
-        return self.readout(torch.cat([x.flatten(1), self.pair(pair)], dim=-1))

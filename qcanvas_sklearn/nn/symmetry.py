@@ -23,8 +23,9 @@ def swap_atoms(inputs: Mapping[str, Tensor], mirrored: Tensor) -> dict[str, Tens
     ----------
     inputs : mapping of str to Tensor
         ``z`` (b, 2) and ``atom`` (b, 2, k) are reversed; of ``image`` (b, C, S, S) the
-        atom-centred channels are mirrored about column S // 2, midway between the atoms;
-        all others hold for the pair as a whole.
+        atom-centred channels are mirrored about column S // 2, midway between the atoms
+        (of an even side, column 0 has no counterpart and stays); all others hold for the
+        pair as a whole.
     mirrored : Tensor of shape (C,), bool
         Which channels are atom-centred.
 
@@ -37,7 +38,7 @@ def swap_atoms(inputs: Mapping[str, Tensor], mirrored: Tensor) -> dict[str, Tens
         swapped[name] = inputs[name].flip(1)
     if "image" in inputs:
         image = inputs["image"]
-        mirror = image.flip(-1).roll(1, dims=-1)
+        mirror = image.flip(-1).roll(1 - image.shape[-1] % 2, dims=-1)
         swapped["image"] = torch.where(mirrored[:, None, None], mirror, image)
     return swapped
 
@@ -48,9 +49,10 @@ class SwapSymmetric(nn.Module):
     .. math::
         f(A, B) = \tfrac12 [g(A, B) + p\, g(B, A)]
 
-    with the parity :math:`p = \pm 1` of each target. While training, one of the two
-    terms is drawn for each row, which costs one pass and augments the data; in
-    evaluation both are computed.
+    with the parity :math:`p = \pm 1` of each target; those of parity 0 (not known) are
+    :math:`g(A, B)`. While training, one of the two terms is drawn for each row, which costs
+    one pass and augments the data; in evaluation, and where some parities are known and
+    others not, both are computed.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ class SwapSymmetric(nn.Module):
     network_params : mapping
         Its constructor's arguments.
     parity : sequence of int
-        Of each output, 1 or -1; a 0 (not known) anywhere leaves all outputs as they are.
+        Of each output, 1, -1 or 0.
     mirrored : sequence of bool, default=()
         For each channel of ``image``, whether it is atom-centred.
     """
@@ -76,7 +78,8 @@ class SwapSymmetric(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network(**network_params)
-        self.symmetric = all(parity)
+        self.symmetric = any(parity)
+        self.draws = all(parity)
         self.register_buffer("parity", torch.tensor(parity, dtype=torch.float32))
         self.register_buffer("mirrored", torch.tensor(mirrored, dtype=torch.bool))
 
@@ -85,8 +88,13 @@ class SwapSymmetric(nn.Module):
         if not self.symmetric:
             return self.network(**inputs)
         swapped = swap_atoms(inputs, self.mirrored)
-        if not self.training:
-            return (self.network(**inputs) + self.parity * self.network(**swapped)) / 2
+        if self.training and self.draws:
+            return self._drawn(inputs, swapped)
+        outputs = self.network(**inputs)
+        both = (outputs + self.parity * self.network(**swapped)) / 2
+        return both if self.draws else torch.where(self.parity == 0, outputs, both)
+
+    def _drawn(self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]) -> Tensor:
         flip = torch.rand(len(inputs["z"])).to(inputs["z"].device) < 0.5
         mixed = {
             name: value

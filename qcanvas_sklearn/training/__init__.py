@@ -1,28 +1,37 @@
-"""Training: skorch wiring, device-resident batches, masked losses."""
+"""Training: skorch wiring, device-resident batches, target blocks, masked losses."""
 
 from .calibration import SpreadCalibration
+from .data import TrainingData
+from .devices import precision, resolve_device
 from .engine import (
-    TrainingData,
     TrainingPlan,
     build_net,
+    evaluation_module,
     history_frame,
     predict,
-    resolve_device,
     train,
 )
 from .losses import LOSSES, MaskedLoss
+from .rows import DenseRows, Rows, Scaling
 from .scaling import TargetScaler, feature_scaling
+from .targets import TargetBlock
 
 __all__ = [
+    "DenseRows",
     "LOSSES",
     "MaskedLoss",
+    "Rows",
+    "Scaling",
     "SpreadCalibration",
+    "TargetBlock",
     "TargetScaler",
     "TrainingData",
     "TrainingPlan",
     "build_net",
+    "evaluation_module",
     "feature_scaling",
     "history_frame",
+    "precision",
     "predict",
     "resolve_device",
     "train",

@@ -1,8 +1,9 @@
-"""Training data on the device: tensors that are sliced by index, batch by batch."""
+"""Training data on the device: rows and labels that are gathered by index, batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,51 +11,75 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["TensorBatches", "TensorTable", "as_tensors"]
+from .rows import Rows
+from .targets import TargetBlock
+
+__all__ = ["TensorBatches", "TensorTable", "TrainingData"]
+
+Batch = tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]
 
 
-def as_tensors(
-    inputs: Mapping[str, NDArray], device: torch.device, dtype: torch.dtype = torch.float32
-) -> dict[str, Tensor]:
-    """Copy arrays to the device; integers keep their type, floats become `dtype`."""
-    tensors = {}
-    for name, array in inputs.items():
-        # Torch takes writable memory only; a memory map or a user's array may be read-only.
-        tensor = torch.as_tensor(np.require(array, requirements=["C", "W"]))
-        is_float = tensor.is_floating_point()
-        tensors[name] = tensor.to(device=device, dtype=dtype if is_float else torch.int64)
-    return tensors
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to learn from, on the host.
+
+    Attributes
+    ----------
+    rows : Rows
+        What the network sees.
+    blocks : sequence of TargetBlock
+        What it learns.
+    """
+
+    rows: Rows
+    blocks: Sequence[TargetBlock]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: NDArray[np.int64]) -> TrainingData:
+        """Some of the rows, with their labels."""
+        blocks = [
+            block.take(self.rows.entries(block.level, torch.as_tensor(index)).numpy())
+            for block in self.blocks
+        ]
+        return TrainingData(self.rows.take(index), blocks)
+
+    def to(self, device: torch.device) -> TensorTable:
+        """The same on a device."""
+        return TensorTable(self, device)
 
 
 class TensorTable(Dataset):
-    """Inputs, targets and weights of `n` rows as tensors on one device.
+    """Rows and labels on one device.
 
-    The data is small, so it is moved once; a batch is a slice of it.
+    The data is small, so it is moved once; a batch is a selection of it.
 
     Parameters
     ----------
-    inputs : mapping of str to Tensor
-        Network inputs, first axis n.
-    y : Tensor of shape (n, t)
-        Scaled targets, NaN where a label is missing.
-    weight : Tensor of shape (n,)
-        Sample weights.
+    data : TrainingData
+        Rows and labels on the host.
+    device : torch.device
+        Where to.
     """
 
-    def __init__(self, inputs: Mapping[str, Tensor], y: Tensor, weight: Tensor) -> None:
-        self.inputs = dict(inputs)
-        observed = y.isfinite()
-        self.y = torch.where(observed, y, torch.zeros_like(y))
-        self.weight = weight[:, None] * observed
+    def __init__(self, data: TrainingData, device: torch.device) -> None:
+        self.rows = data.rows.to(device)
+        self.blocks = {
+            block.name: (block.level, *block.to(device, len(data))) for block in data.blocks
+        }
+        self.device = device
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(self.rows)
 
-    def __getitem__(
-        self, index: int | slice | Tensor
-    ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
-        inputs = {name: tensor[index] for name, tensor in self.inputs.items()}
-        return inputs, (self.y[index], self.weight[index])
+    def __getitem__(self, index: Tensor) -> Batch:
+        """Inputs, and by block the labels and their share in the loss of the batch."""
+        targets = {}
+        for name, (level, label, weight) in self.blocks.items():
+            lines = self.rows.entries(level, index)
+            targets[name] = (label[lines], weight[lines] / len(index))
+        return self.rows.batch(index), targets
 
 
 class TensorBatches:
@@ -78,13 +103,10 @@ class TensorBatches:
     def __len__(self) -> int:
         return -(-len(self.table) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
+    def __iter__(self) -> Iterator[Batch]:
         n, size = len(self.table), self.batch_size
-        if not self.shuffle:
-            for start in range(0, n, size):
-                yield self.table[start : start + size]
-            return
         # Drawn on the host, so that the order does not depend on the device.
-        order = torch.randperm(n).to(self.table.y.device)
+        order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        order = order.to(self.table.device)
         for start in range(0, n, size):
             yield self.table[order[start : start + size]]

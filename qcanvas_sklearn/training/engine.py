@@ -1,16 +1,15 @@
 """The training engine: skorch nets over device-resident tables.
 
-The estimators know parameters and units; this module knows devices, random states,
-schedules and how a net is left behind: on the CPU, small, and ready to continue.
+The estimators know parameters and units; this module knows schedules, how a training ends
+and how a net is left behind: on the CPU, small, and ready to continue.
 """
 
 from __future__ import annotations
 
 import copy
-import threading
+import dis
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,51 +31,24 @@ from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from .callbacks import EpochProgress
-from .data import TensorBatches, TensorTable, as_tensors
+from .callbacks import Divergence, EpochProgress
+from .data import TensorBatches, TensorTable, TrainingData
+from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
+from .rows import Rows
+from .targets import OUTPUT, by_block
 
 __all__ = [
-    "TrainingData",
     "TrainingPlan",
     "build_net",
+    "evaluation_module",
     "history_frame",
     "predict",
-    "resolve_device",
     "train",
 ]
 
 #: Gradients are clipped to this norm: one outlier must not throw a small net off.
 _MAX_GRADIENT_NORM = 5.0
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Rows to learn from, on the host.
-
-    Attributes
-    ----------
-    inputs : mapping of str to ndarray
-        Network inputs, first axis n.
-    y : ndarray of shape (n, t)
-        Scaled targets, NaN where missing.
-    weight : ndarray of shape (n,)
-        Sample weights.
-    """
-
-    inputs: Mapping[str, NDArray]
-    y: NDArray[np.float64]
-    weight: NDArray[np.float64]
-
-    def take(self, rows: NDArray[np.int64]) -> TrainingData:
-        """Some of the rows, copied."""
-        inputs = {name: array[rows] for name, array in self.inputs.items()}
-        return TrainingData(inputs, self.y[rows], self.weight[rows])
-
-    def to(self, device: torch.device) -> TensorTable:
-        """The same rows as tensors on `device`."""
-        rest = as_tensors({"y": self.y, "weight": self.weight}, device)
-        return TensorTable(as_tensors(self.inputs, device), rest["y"], rest["weight"])
 
 
 @dataclass(frozen=True)
@@ -93,48 +65,6 @@ class TrainingPlan:
     verbose: int
     callbacks: Sequence[Callback | tuple[str, Callback]]
     seed: int
-
-
-def resolve_device(device: str | torch.device, *, fallback: bool = False) -> torch.device:
-    """The device that a specification stands for; ``"auto"`` is CUDA where present.
-
-    With `fallback`, the CPU stands in for CUDA where that is absent, with a warning: a
-    model from a GPU machine predicts on a laptop.
-
-    Raises
-    ------
-    ValueError
-        If the specification is not one of torch's, or CUDA is asked for and absent.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} is not a device; use 'auto', 'cpu', 'cuda' or 'cuda:0'"
-        ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        message = f"device={device!r} but torch finds no CUDA device"
-        if not fallback:
-            raise ValueError(f"{message}; use 'auto' or 'cpu'")
-        warnings.warn(f"{message}; the CPU is used", UserWarning, stacklevel=3)
-        return torch.device("cpu")
-    return resolved
-
-
-#: Threads share torch's random state: two nets that train at once would take each other's
-#: numbers.
-_RANDOM_STATE = threading.RLock()
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw torch's random numbers from `seed` inside, leave its global state as it was."""
-    cuda = [device] if device.type == "cuda" else []
-    with _RANDOM_STATE, torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        yield
 
 
 def build_net(
@@ -158,12 +88,15 @@ def build_net(
         verbose=0,
         **{f"module__{name}": value for name, value in module_params.items()},
     )
-    with seeded(plan.seed, torch.device("cpu")):
+    with seeded(plan.seed, torch.device("cpu")), single_precision():
         return net.initialize()
 
 
 def _callbacks(plan: TrainingPlan, n_steps: int, has_valid: bool) -> list[Any]:
-    callbacks: list[Any] = [("clip", GradientNormClipping(_MAX_GRADIENT_NORM))]
+    callbacks: list[Any] = [
+        ("clip", GradientNormClipping(_MAX_GRADIENT_NORM)),
+        ("divergence", Divergence()),
+    ]
     if plan.lr_schedule == "one_cycle":
         # A continued fit runs through a new cycle; skorch would go on with the old one.
         schedule = LRScheduler(
@@ -202,13 +135,14 @@ def train(
     device: torch.device,
     *,
     keep_optimizer: bool = False,
-) -> NeuralNet:
+) -> bool:
     """Train an initialised net in place and leave it on the CPU.
 
     Parameters
     ----------
     net : NeuralNet
-        From :func:`build_net`; its weights are the starting point.
+        From :func:`build_net`; its weights are the starting point. Its random numbers go on
+        behind those of the epochs that it has seen.
     data, valid : TrainingData
         Training rows, and validation rows or None.
     plan : TrainingPlan
@@ -220,8 +154,13 @@ def train(
 
     Returns
     -------
-    NeuralNet
-        The same net. Ctrl-C ends training early with a warning; the net is usable.
+    bool
+        Whether the user ended the training before its time (Ctrl-C). The net is usable.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a weight is no finite number; the net is of no use then.
     """
     table = data.to(device)
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))
@@ -233,14 +172,45 @@ def train(
     net.initialize_callbacks()
     net.train_split = predefined_split(valid.to(device)) if valid else None
     _place(net, device)
-    before = len(net.history)
     try:
-        with seeded(plan.seed + 1, device):
-            net.partial_fit(table)
+        with seeded(stream_seed(plan.seed, len(net.history)), device), repeatable(device):
+            interrupted = _run(net, table)
     finally:
         _leave_on_cpu(net, keep_optimizer)
-    _warn_if_interrupted(net, before, plan)
-    return net
+    if not all(weight.isfinite().all() for weight in net.module_.parameters()):
+        raise ValueError(
+            f"training diverged: weights are no finite numbers; use a smaller lr than {plan.lr}"
+        )
+    if interrupted:
+        warnings.warn(
+            f"training was interrupted after {len(history_frame(net))} epochs; the model is "
+            "usable as it is",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return interrupted
+
+
+def _run(net: NeuralNet, table: TensorTable) -> bool:
+    """The loop over the epochs; whether it was broken off from outside."""
+    net.notify("on_train_begin", X=table, y=None)
+    interrupted = False
+    try:
+        net.fit_loop(table)
+    except KeyboardInterrupt as error:
+        interrupted = not _was_raised(error)
+    net.notify("on_train_end", X=table, y=None)
+    return interrupted
+
+
+def _was_raised(error: KeyboardInterrupt) -> bool:
+    """Whether a statement raised it, as callbacks do to stop, and no signal."""
+    trace = error.__traceback__
+    assert trace is not None  # it has been caught
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return dis.opname[instruction] == "RAISE_VARARGS"
 
 
 def _follow(net: NeuralNet, plan: TrainingPlan) -> None:
@@ -261,22 +231,6 @@ def _leave_on_cpu(net: NeuralNet, keep_optimizer: bool) -> None:
     net.callbacks, net.callbacks_ = [], []
 
 
-def _warn_if_interrupted(net: NeuralNet, before: int, plan: TrainingPlan) -> None:
-    done = [row for row in net.history[before:] if "train_loss" in row]
-    if len(done) == plan.max_epochs or plan.callbacks:  # a user's callback may stop, too
-        return
-    if plan.patience is not None and "valid_loss" in net.history[-1]:
-        losses = [row["valid_loss"] for row in done]
-        if len(done) - 1 - int(np.argmin(losses)) >= plan.patience:
-            return
-    warnings.warn(
-        f"training was interrupted after {len(done)} of {plan.max_epochs} epochs; the model "
-        "is usable as it is",
-        ConvergenceWarning,
-        stacklevel=4,
-    )
-
-
 def history_frame(net: NeuralNet) -> pd.DataFrame:
     """One row a finished epoch: epoch, train_loss, valid_loss, lr, seconds."""
     rows = [
@@ -293,21 +247,27 @@ def history_frame(net: NeuralNet) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "train_loss", "valid_loss", "lr", "seconds"])
 
 
+def evaluation_module(net: NeuralNet, device: torch.device) -> nn.Module:
+    """A copy of the network in evaluation mode, in the precision that it predicts in.
+
+    That is double precision where the device has it (convolutions stay in single), so that
+    a row's prediction does not depend on the rows beside it.
+    """
+    return copy.deepcopy(net.module_).to(device=device, dtype=precision(device)).eval()
+
+
 @torch.inference_mode()
 def predict(
-    net: NeuralNet, inputs: Mapping[str, NDArray], device: torch.device, batch_size: int = 1024
+    net: NeuralNet, rows: Rows, device: torch.device, batch_size: int = 1024
 ) -> NDArray[np.float64]:
     """Outputs of the net in batches, in evaluation mode.
-
-    On the CPU in double precision (but for convolutions), so that a row's prediction does
-    not depend on the rows beside it; on an accelerator in single precision.
 
     Parameters
     ----------
     net : NeuralNet
         A trained net; it is not changed.
-    inputs : mapping of str to ndarray
-        Network inputs, first axis n.
+    rows : Rows
+        What the network sees, on the host.
     device : torch.device
         Where to compute.
     batch_size : int, default=1024
@@ -317,11 +277,11 @@ def predict(
     -------
     ndarray of shape (n, t), or (n, m, t) of an ensemble, float64
     """
-    dtype = torch.float64 if device.type == "cpu" else torch.float32
-    module = copy.deepcopy(net.module_).to(device=device, dtype=dtype).eval()
-    n = len(next(iter(inputs.values())))
+    module = evaluation_module(net, device)
     parts = []
-    for start in range(0, n, batch_size):
-        batch = {name: array[start : start + batch_size] for name, array in inputs.items()}
-        parts.append(module(**as_tensors(batch, device, dtype)).double().cpu().numpy())
+    with repeatable(device):
+        for start in range(0, len(rows), batch_size):
+            batch = rows.take(slice(start, start + batch_size)).to(device, precision(device))
+            outputs = by_block(module(**batch.batch(slice(None))))[OUTPUT]
+            parts.append(outputs.double().cpu().numpy())
     return np.concatenate(parts)

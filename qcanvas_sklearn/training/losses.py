@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .targets import by_block
 
 __all__ = ["LOSSES", "MaskedLoss"]
 
@@ -25,13 +28,14 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 
 
 class MaskedLoss(nn.Module):
-    r"""Weighted mean of an element-wise loss over the observed labels.
+    r"""Weighted sum of an element-wise loss over the observed labels of all blocks.
 
     .. math::
-        L = \sum_{ij} w_{ij}\, \ell(\hat y_{ij}, y_{ij}) / \sum_{ij} w_{ij}
+        L = \sum_\text{blocks} \sum_{ij} w_{ij}\, \ell(\hat y_{ij}, y_{ij})
 
-    with weight 0 where a label is missing; of an ensemble's outputs (b, m, t) the mean over
-    the members.
+    The weights, 0 where a label is missing, are normalised over the rows of the fit, so
+    that the mean over batches is the weighted mean over all labels; of an ensemble's
+    outputs (b, m, t) the mean over the members.
 
     Parameters
     ----------
@@ -43,13 +47,23 @@ class MaskedLoss(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, prediction: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-        y, weight = target
-        if prediction.ndim > y.ndim:
-            y, weight = (x[:, None].expand_as(prediction) for x in (y, weight))
-        elementwise = LOSSES[self.loss](prediction, y, reduction="none")
-        # A batch without any observed label contributes nothing, not NaN.
-        return (elementwise * weight).sum() / weight.sum().clamp_min(1e-12)
+    def forward(
+        self,
+        prediction: Tensor | Mapping[str, Tensor],
+        target: Mapping[str, tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """Loss of a batch from its outputs, and its labels and weights by block."""
+        outputs = by_block(prediction)
+        losses = [self._of_block(outputs[name], *pair) for name, pair in target.items()]
+        return torch.stack(losses).sum()
+
+    def _of_block(self, output: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+        n_members = 1
+        if output.ndim > label.ndim:
+            n_members = output.shape[1]
+            label, weight = (x[:, None].expand_as(output) for x in (label, weight))
+        elementwise = LOSSES[self.loss](output, label, reduction="none")
+        return (elementwise * weight).sum() / n_members
 
     def extra_repr(self) -> str:
         return repr(self.loss)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .rows import Scaling
+
 __all__ = ["TargetScaler", "feature_scaling"]
 
 
@@ -14,9 +16,7 @@ def _nonzero(scale: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
 
 
-def feature_scaling(
-    features: NDArray, axis: int = -1, floor: float = 0.0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def feature_scaling(features: NDArray, axis: int = -1, floor: float = 0.0) -> Scaling:
     """Mean and standard deviation of each feature over all other axes.
 
     Parameters
@@ -31,15 +31,33 @@ def feature_scaling(
 
     Returns
     -------
-    mean, scale : ndarray of shape (k,), float32
-        The scale is 1 for features that do not vary.
+    Scaling
+        The scale is 1 for features that do not vary beyond the round-off of their type.
     """
-    others = tuple(i for i in range(features.ndim) if i != axis % features.ndim)
-    mean = features.mean(axis=others, dtype=np.float64)
-    scale = features.std(axis=others, dtype=np.float64)
-    # Round-off of a constant column must not be blown up to unit variance.
-    scale = np.where(scale > np.maximum(floor, 1e-6 * np.abs(mean)), scale, 0.0)
-    return mean.astype(np.float32), _nonzero(scale).astype(np.float32)
+    axis %= features.ndim
+    others = tuple(i for i in range(features.ndim) if i != axis)
+    # Relative to the largest value: squares of extreme ones leave the range of numbers.
+    size = _nonzero(np.abs(features).max(axis=others, initial=0.0).astype(np.float64))
+    shape = [1] * features.ndim
+    shape[axis] = -1
+    moments = _moments(features, size.reshape(shape), others)
+    mean, scale = (size * moment for moment in moments)
+    round_off = 8 * np.finfo(features.dtype).eps
+    scale = np.where(scale > np.maximum(floor, round_off * np.abs(mean)), scale, 0.0)
+    return Scaling(mean, _nonzero(scale), axis if axis < features.ndim - 1 else -1)
+
+
+def _moments(
+    features: NDArray, size: NDArray[np.float64], others: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of features over their sizes."""
+    if (size == 1).all() or features.dtype == np.float32:
+        # What fits a float32 can be summed in double precision as it is, without a copy.
+        scale = size.reshape(-1)
+        mean = features.mean(axis=others, dtype=np.float64) / scale
+        return mean, features.std(axis=others, dtype=np.float64) / scale
+    relative = features / size
+    return relative.mean(axis=others), relative.std(axis=others)
 
 
 @dataclass(frozen=True)

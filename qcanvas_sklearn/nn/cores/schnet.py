@@ -7,11 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
-from .layers import Scaling
-from .radial import GaussianBasis, cosine_cutoff
+from ..graphs import edge_vectors, lengths, sum_messages
+from ..radial import GaussianBasis, cosine_cutoff
 
-__all__ = ["PairSchNet", "SchNet", "SchNetInteraction"]
+__all__ = ["SchNet", "SchNetInteraction"]
 
 
 class ShiftedSoftplus(nn.Module):
@@ -118,40 +117,3 @@ class SchNet(nn.Module):
         for interaction in self.interactions:
             x = x + interaction(x, edge_index, filter_inputs, damping)
         return x
-
-
-class PairSchNet(PairGraphNetwork):
-    """SchNet on the two-atom graph of a pair.
-
-    The pair's scalars enter the filters beside the distance. A pair-wise read-out takes the
-    place of the paper's sum over atoms, since most targets of a pair are not such sums.
-
-    Parameters
-    ----------
-    n_elements, atom_scaling, pair_scaling, n_outputs
-        As for `PairGraphNetwork`.
-    n_hidden : int, default=128
-        Features of a node.
-    n_layers : int, default=3
-        Number of interaction blocks.
-    n_radial : int, default=32
-        Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
-    dropout : float, default=0.0
-        Dropout in the read-out.
-
-    References
-    ----------
-    .. [1] K. T. Schütt et al., NeurIPS 2017, arXiv:1706.08566.
-    """
-
-    def __init__(
-        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
-        n_hidden: int = 128, n_layers: int = 3, n_radial: int = 32, cutoff: float = 8.0,
-        dropout: float = 0.0,
-    ) -> None:  # fmt: skip
-        core = SchNet(n_hidden, n_layers, n_radial, cutoff, len(pair_scaling[0]))
-        super().__init__(
-            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
-        )

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import AtomFeatures, Scaling, Standardize, mlp
+from ..layers import AtomFeatures, mlp
 from .pair_transformer import PairTokens, encoder
 
 __all__ = ["PairViT", "PatchEmbedding"]
@@ -84,12 +84,12 @@ class PairViT(nn.Module):
         Largest atomic number; 0 means no element.
     descriptors : array of shape (n_elements + 1, n_descriptors)
         Fixed descriptors of the elements, standardised, 0 for no element.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
-    image_scaling : tuple of two arrays of shape (n_channels,), or None
-        Mean and scale of the channels; None where there is no image, which leaves the
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
+    n_channels : int
+        Channels of the image, standardised; 0 where there is none, which leaves the
         tokens of the pair and the atoms.
     n_outputs : int
         Number of targets; 0 leaves out the head, for users of :meth:`encode`.
@@ -124,9 +124,9 @@ class PairViT(nn.Module):
         self,
         n_elements: int,
         descriptors: NDArray,
-        atom_scaling: Scaling,
-        pair_scaling: Scaling,
-        image_scaling: Scaling | None,
+        n_atom: int,
+        n_pair: int,
+        n_channels: int,
         n_outputs: int,
         patch_size: int = 8,
         n_hidden: int = 96,
@@ -136,13 +136,10 @@ class PairViT(nn.Module):
         n_read: int | None = 3,
     ) -> None:
         super().__init__()
-        n_pair = len(pair_scaling[0])
-        self.atoms = AtomFeatures(n_elements, descriptors, atom_scaling)
-        self.pair = Standardize(*pair_scaling)
-        self.image = None if image_scaling is None else Standardize(*image_scaling, dim=1)
+        self.atoms = AtomFeatures(n_elements, descriptors, n_atom)
         self.frame = PairTokens(self.atoms.n_features, n_pair, n_hidden)
-        if image_scaling is not None:
-            self.patches = PatchEmbedding(len(image_scaling[0]), patch_size, n_hidden)
+        if n_channels:
+            self.patches = PatchEmbedding(n_channels, patch_size, n_hidden)
         self.blocks = encoder(n_hidden, n_layers, n_heads, dropout, n_read)
         self.norm = nn.LayerNorm(n_hidden)
         self.n_features, self.n_channels = 3 * n_hidden, n_hidden
@@ -169,14 +166,14 @@ class PairViT(nn.Module):
         tokens : Tensor of shape (b, n_patches, n_channels)
             Tokens of the patches; none unless `n_read` is None and there is an image.
         """
-        return self._encode(self.atoms(z, atom), self.pair(pair), image)
+        return self._encode(self.atoms(z, atom), pair, image)
 
     def _encode(
-        self, atoms: Tensor, scalars: Tensor, image: Tensor | None
+        self, atoms: Tensor, pair: Tensor, image: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        tokens = [self.frame(atoms, scalars)]
-        if self.image is not None:
-            tokens.append(self.patches(self.image(image)))
+        tokens = [self.frame(atoms, pair)]
+        if image is not None:
+            tokens.append(self.patches(image))
         out = self.norm(self.blocks(torch.cat(tokens, dim=1)))
         return out[:, :3].flatten(1), out[:, 3:]
 
@@ -184,6 +181,6 @@ class PairViT(nn.Module):
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        atoms, scalars = self.atoms(z, atom), self.pair(pair)
-        additive = self.additive(torch.cat([atoms.flatten(1), scalars], dim=-1))
-        return additive + self.head(self._encode(atoms, scalars, image)[0])
+        atoms = self.atoms(z, atom)
+        additive = self.additive(torch.cat([atoms.flatten(1), pair], dim=-1))
+        return additive + self.head(self._encode(atoms, pair, image)[0])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
-from .layers import Scaling, mlp
+from ..graphs import edge_vectors, lengths, sum_messages
+from ..layers import mlp
 
-__all__ = ["EGNN", "EGNNLayer", "PairEGNN"]
+__all__ = ["EGNN", "EGNNLayer"]
 
 
 class EGNNLayer(nn.Module):
@@ -109,41 +109,3 @@ class EGNN(nn.Module):
         for layer in self.layers:
             x, positions = layer(x, positions, edge_index, edge)
         return x, positions
-
-
-class PairEGNN(PairGraphNetwork):
-    """EGNN on the two-atom graph of a pair.
-
-    The pair's scalars are edge features. Every layer but the last moves the atoms, so that
-    later layers see the bond at lengths that earlier ones have chosen.
-
-    Parameters
-    ----------
-    n_elements, atom_scaling, pair_scaling, n_outputs
-        As for `PairGraphNetwork`.
-    n_hidden : int, default=128
-        Features of a node.
-    n_layers : int, default=3
-        Number of layers.
-    dropout : float, default=0.0
-        Dropout in the read-out.
-
-    References
-    ----------
-    .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021, arXiv:2102.09844.
-    """
-
-    def __init__(
-        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
-        n_hidden: int = 128, n_layers: int = 3, dropout: float = 0.0,
-    ) -> None:  # fmt: skip
-        core = EGNN(n_hidden, n_layers, len(pair_scaling[0]), last_moves=False)
-        super().__init__(
-            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
-        )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden) behind the core."""
-        return self.core(x, positions, edge_index, edge)[0]

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import AtomFeatures, Scaling, Standardize, mlp
+from ..layers import AtomFeatures, mlp
 from .pair_mlp import symmetric_pool
 
 __all__ = ["EncoderBlock", "PairTokens", "PairTransformer", "ScalarTokens", "encoder"]
@@ -175,10 +175,10 @@ class PairTransformer(nn.Module):
         Largest atomic number; 0 means no element.
     descriptors : array of shape (n_elements + 1, n_descriptors)
         Fixed descriptors of the elements, standardised, 0 for no element.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
     n_outputs : int
         Number of targets.
     n_hidden : int, default=96
@@ -203,8 +203,8 @@ class PairTransformer(nn.Module):
         self,
         n_elements: int,
         descriptors: NDArray,
-        atom_scaling: Scaling,
-        pair_scaling: Scaling,
+        n_atom: int,
+        n_pair: int,
         n_outputs: int,
         n_hidden: int = 96,
         n_layers: int = 2,
@@ -213,9 +213,7 @@ class PairTransformer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
-        self.atoms = AtomFeatures(n_elements, descriptors, atom_scaling)
-        self.pair = Standardize(*pair_scaling)
+        self.atoms = AtomFeatures(n_elements, descriptors, n_atom)
         self.frame = PairTokens(self.atoms.n_features, n_pair, n_hidden)
         # A run is the two atoms' values of one amplitude.
         self.amplitudes = ScalarTokens(2 * n_atom, n_hidden, max(n_atom, 1))
@@ -228,8 +226,8 @@ class PairTransformer(nn.Module):
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom) and (b, n_pair) to (b, n_outputs)."""
-        features, pair = self.atoms(z, atom), self.pair(pair)
-        amplitudes = self.amplitudes(self.atoms.scalars(atom).transpose(1, 2).flatten(1))
+        features = self.atoms(z, atom)
+        amplitudes = self.amplitudes(atom.transpose(1, 2).flatten(1))
         tokens = [self.frame(features, pair), amplitudes, self.scalars(pair)]
         out = self.blocks(torch.cat(tokens, dim=1))
         additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))

@@ -10,14 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .dimenet import PairDimeNet
-from .egnn import PairEGNN
-from .faenet import PairFAENet
+from ..layers import mlp
 from .gatv2 import PairGATv2
-from .gotennet import PairGotenNet
-from .layers import Scaling, Standardize, mlp
+from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
 from .quantumshellnet import QuantumShellNet
-from .schnet import PairSchNet
 from .vit import PairViT
 
 __all__ = [
@@ -223,12 +219,12 @@ class PairFusion(nn.Module):
     descriptors : array of shape (n_elements + 1, n_descriptors)
         Fixed descriptors of the elements, standardised, 0 for no element; the vision
         transformer reads them.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
-    image_scaling : tuple of two arrays of shape (n_channels,), or None
-        Mean and scale of the channels; None where there is no image, which leaves the
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
+    n_channels : int
+        Channels of the image, standardised; 0 where there is none, which leaves the
         graph branch alone.
     n_outputs : int
         Number of targets.
@@ -258,9 +254,9 @@ class PairFusion(nn.Module):
         self,
         n_elements: int,
         descriptors: NDArray,
-        atom_scaling: Scaling,
-        pair_scaling: Scaling,
-        image_scaling: Scaling | None,
+        n_atom: int,
+        n_pair: int,
+        n_channels: int,
         n_outputs: int,
         graph: str = "schnet",
         image: str = "cnn",
@@ -272,23 +268,21 @@ class PairFusion(nn.Module):
     ) -> None:
         super().__init__()
         params: dict[str, Any] = {
-            "n_elements": n_elements, "descriptors": descriptors,
-            "atom_scaling": atom_scaling, "pair_scaling": pair_scaling,
-            "image_scaling": image_scaling, "n_outputs": 0, "n_hidden": n_hidden,
-            "n_layers": n_layers, "n_heads": n_heads, "dropout": dropout,
+            "n_elements": n_elements, "descriptors": descriptors, "n_atom": n_atom,
+            "n_pair": n_pair, "n_channels": n_channels, "n_outputs": 0, "dropout": dropout,
+            "n_hidden": n_hidden, "n_layers": n_layers, "n_heads": n_heads,
         }  # fmt: skip
-        self.pair = Standardize(*pair_scaling)
         self.graph = _construct(GRAPHS[graph], params)
         self.image = None
         n_fused = 2 * n_hidden
-        if image_scaling is not None:
+        if n_channels:
             if fusion == "cross_attention":
                 params["n_read"] = None
             self.image = _construct(IMAGES[image], params)
             widths = {name: getattr(self.image, name) for name in ("n_features", "n_channels")}
             self.fuse = _construct(FUSIONS[fusion], {**params, **widths})
             n_fused = self.fuse.n_fused
-        sizes = [n_fused + len(pair_scaling[0]), n_hidden, n_hidden, n_outputs]
+        sizes = [n_fused + n_pair, n_hidden, n_hidden, n_outputs]
         self.readout = mlp(sizes, dropout)
 
     def forward(
@@ -300,4 +294,4 @@ class PairFusion(nn.Module):
             fused = atoms.flatten(1)
         else:
             fused = self.fuse(atoms, *self.image.encode(z, atom, pair, image))
-        return self.readout(torch.cat([fused, self.pair(pair)], dim=-1))
+        return self.readout(torch.cat([fused, pair], dim=-1))

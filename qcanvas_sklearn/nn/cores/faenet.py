@@ -7,14 +7,14 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
-from .layers import Scaling, mlp
-from .radial import GaussianBasis
+from ..graphs import edge_vectors, lengths, sum_messages
+from ..layers import mlp
+from ..radial import GaussianBasis
 
 __all__ = [
     "FAENet",
     "FAENetInteraction",
-    "PairFAENet",
+
     "average_over_frames",
     "pair_frames",
     "principal_frames",
@@ -207,45 +207,3 @@ class FAENet(nn.Module):
         for interaction in self.interactions:
             x = interaction(x, edge_index, edge)
         return x
-
-
-class PairFAENet(PairGraphNetwork):
-    """FAENet on the two-atom graph of a pair, averaged over its two frames.
-
-    The atoms' features are averaged over the frames before the read-out.
-
-    Parameters
-    ----------
-    n_elements, atom_scaling, pair_scaling, n_outputs
-        As for `PairGraphNetwork`.
-    n_hidden : int, default=128
-        Features of a node.
-    n_layers : int, default=3
-        Number of interaction blocks.
-    n_radial : int, default=32
-        Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Centre of the last Gaussian, Å.
-    dropout : float, default=0.0
-        Dropout in the read-out.
-
-    References
-    ----------
-    .. [1] A. A. Duval et al., ICML 2023, arXiv:2305.05577.
-    """
-
-    def __init__(
-        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
-        n_hidden: int = 128, n_layers: int = 3, n_radial: int = 32, cutoff: float = 8.0,
-        dropout: float = 0.0,
-    ) -> None:  # fmt: skip
-        core = FAENet(n_hidden, n_layers, n_radial, cutoff, len(pair_scaling[0]))
-        super().__init__(
-            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
-        )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden), averaged over the frames."""
-        return average_over_frames(self.core, x, pair_frames(positions), edge_index, edge)

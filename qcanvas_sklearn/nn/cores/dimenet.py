@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages, triplets
-from .layers import Scaling, mlp
-from .radial import BesselBasis, SphericalBasis
+from ..graphs import edge_vectors, lengths, sum_messages, triplets
+from ..layers import mlp
+from ..radial import BesselBasis, SphericalBasis
 
-__all__ = ["DimeNetInteraction", "DimeNetPlusPlus", "PairDimeNet", "angle_cosines"]
+__all__ = ["DimeNetInteraction", "DimeNetPlusPlus", "angle_cosines"]
 
 
 def angle_cosines(vectors: Tensor, kj: Tensor, ji: Tensor) -> Tensor:
@@ -212,50 +212,3 @@ class DimeNetPlusPlus(nn.Module):
             messages = interaction(messages, radial, triplet)
             collected = collected + output(messages, radial, target, n)
         return collected
-
-
-class PairDimeNet(PairGraphNetwork):
-    """DimeNet++ on the two-atom graph of a pair.
-
-    Two atoms have no angle: no edge k → j → i with k ≠ i exists, so the sum over triplets,
-    which is the directional part of the architecture, is empty. It is left out here, and
-    with it the weights that no pair could ever train; what remains is message passing on
-    the two directed edges. The pair's scalars enter the first messages, and the read-out
-    sees the atoms' own features beside what they collected.
-
-    Parameters
-    ----------
-    n_elements, atom_scaling, pair_scaling, n_outputs
-        As for `PairGraphNetwork`.
-    n_hidden : int, default=128
-        Features of a node and of a message.
-    n_layers : int, default=1
-        Number of interaction blocks; without triplets they exchange nothing between edges.
-    n_radial : int, default=8
-        Radial waves in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
-    dropout : float, default=0.0
-        Dropout in the read-out.
-
-    References
-    ----------
-    .. [1] J. Gasteiger et al., 2020, arXiv:2011.14115.
-    """
-
-    def __init__(
-        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
-        n_hidden: int = 128, n_layers: int = 1, n_radial: int = 8, cutoff: float = 8.0,
-        dropout: float = 0.0,
-    ) -> None:  # fmt: skip
-        n_edge = len(pair_scaling[0])
-        core = DimeNetPlusPlus(n_hidden, n_layers, n_radial, 0, cutoff, n_edge)
-        super().__init__(
-            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
-        )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden), the atoms' own beside what they collected."""
-        return x + self.core(x, positions, edge_index, edge)

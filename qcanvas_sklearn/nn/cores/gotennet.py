@@ -8,17 +8,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .graphs import PairGraphNetwork, edge_vectors, lengths, sum_messages
-from .harmonics import MAX_DEGREE, by_degree, gated, soft_norm, spherical_harmonics
-from .layers import Scaling, mlp
-from .radial import GaussianBasis, cosine_cutoff
+from ..graphs import edge_vectors, lengths, sum_messages
+from ..harmonics import MAX_DEGREE, by_degree, gated, soft_norm, spherical_harmonics
+from ..layers import mlp
+from ..radial import GaussianBasis, cosine_cutoff
 
 __all__ = [
     "Edges",
     "EquivariantFeedForward",
     "GotenNet",
     "GotenNetLayer",
-    "PairGotenNet",
+
     "TensorAttention",
     "TensorRefinement",
     "damped_softmax",
@@ -347,46 +347,3 @@ class GotenNet(nn.Module):
     def forward(self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
         return self.features(x, positions, edge_index, edge)[0]
-
-
-class PairGotenNet(PairGraphNetwork):
-    """GotenNet on the two-atom graph of a pair.
-
-    The pair's scalars enter beside the bond length. All directions in a pair are those of
-    the bond, so a degree adds channels but no angles.
-
-    Parameters
-    ----------
-    n_elements, atom_scaling, pair_scaling, n_outputs
-        As for `PairGraphNetwork`.
-    n_hidden : int, default=80
-        Features of a node and of an edge, and channels of a degree.
-    n_layers : int, default=2
-        Number of layers.
-    n_heads : int, default=4
-        Attention heads; divides `n_hidden`.
-    n_degrees : int, default=2
-        Highest degree of the steerable features, 1 to 6.
-    n_radial : int, default=32
-        Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
-    dropout : float, default=0.0
-        Dropout in the read-out.
-
-    References
-    ----------
-    .. [1] S. Aykent, T. Xia, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
-    """
-
-    def __init__(
-        self, n_elements: int, atom_scaling: Scaling, pair_scaling: Scaling, n_outputs: int,
-        n_hidden: int = 80, n_layers: int = 2, n_heads: int = 4, n_degrees: int = 2,
-        n_radial: int = 32, cutoff: float = 8.0, dropout: float = 0.0,
-    ) -> None:  # fmt: skip
-        core = GotenNet(
-            n_hidden, n_layers, n_heads, n_degrees, n_radial, cutoff, len(pair_scaling[0])
-        )
-        super().__init__(
-            core, n_elements, atom_scaling, pair_scaling, n_outputs, n_hidden, dropout
-        )

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .layers import AtomFeatures, Scaling, Standardize, mlp
-from .radial import GaussianBasis
+from ..layers import AtomFeatures, mlp
+from ..radial import GaussianBasis
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
 
@@ -69,10 +69,10 @@ class PairMLP(nn.Module):
         Largest atomic number; 0 means no element.
     descriptors : array of shape (n_elements + 1, n_descriptors)
         Fixed descriptors of the elements, standardised, 0 for no element.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
     n_outputs : int
         Number of targets.
     n_hidden : int, default=256
@@ -97,8 +97,8 @@ class PairMLP(nn.Module):
         self,
         n_elements: int,
         descriptors: NDArray,
-        atom_scaling: Scaling,
-        pair_scaling: Scaling,
+        n_atom: int,
+        n_pair: int,
         n_outputs: int,
         n_hidden: int = 256,
         n_blocks: int = 2,
@@ -106,10 +106,8 @@ class PairMLP(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
         n_pooled, n_response = -(-n_hidden // 2), -(-n_hidden // 4)
-        self.atom = AtomFeatures(n_elements, descriptors, atom_scaling)
-        self.pair = Standardize(*pair_scaling)
+        self.atom = AtomFeatures(n_elements, descriptors, n_atom)
         n_features, n_element = self.atom.n_features, self.atom.n_features - n_atom
         self.atoms = mlp([n_features, n_pooled, n_pooled])
         self.radial = GaussianBasis(n_radial, _LONGEST_BOND)
@@ -135,7 +133,7 @@ class PairMLP(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         features = self.atom(z, atom)
-        pair, radial = self.pair(pair), self.radial(vector.norm(dim=-1))
+        radial = self.radial(vector.norm(dim=-1))
         a, b = self.atoms(features).unbind(1)
         product = self.atom.descriptors[z].prod(dim=1)
         entering = [symmetric_pool(a, b), product, pair, radial]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import Scaling, SinglePrecision, Standardize, element_one_hot, mlp
+from ..layers import SinglePrecision, element_one_hot, mlp
 
 __all__ = ["QuantumShellNet", "ResidualStage"]
 
@@ -49,12 +49,12 @@ class QuantumShellNet(nn.Module):
     ----------
     n_elements : int
         Largest atomic number; 0 means no element.
-    atom_scaling : tuple of two arrays of shape (n_atom,)
-        Mean and scale of the per-atom scalars.
-    pair_scaling : tuple of two arrays of shape (n_pair,)
-        Mean and scale of the per-pair scalars.
-    image_scaling : tuple of two arrays of shape (n_channels,), or None
-        Mean and scale of the channels; None where there is no image, which leaves the
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
+    n_channels : int
+        Channels of the image, standardised; 0 where there is none, which leaves the
         atom branch alone.
     n_outputs : int
         Number of targets; 0 leaves out the head, for users of :meth:`encode`.
@@ -84,9 +84,9 @@ class QuantumShellNet(nn.Module):
     def __init__(
         self,
         n_elements: int,
-        atom_scaling: Scaling,
-        pair_scaling: Scaling,
-        image_scaling: Scaling | None,
+        n_atom: int,
+        n_pair: int,
+        n_channels: int,
         n_outputs: int,
         n_filters: int = 16,
         n_stages: int = 3,
@@ -94,17 +94,14 @@ class QuantumShellNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        n_atom, n_pair = len(atom_scaling[0]), len(pair_scaling[0])
         self.n_elements = n_elements
-        self.atom, self.pair = Standardize(*atom_scaling), Standardize(*pair_scaling)
-        self.image = None if image_scaling is None else Standardize(*image_scaling, dim=1)
         first = nn.Linear(n_elements + n_atom, n_hidden)
         # Of unit scale: with the usual one, elements hardly differ for many epochs.
         nn.init.normal_(first.weight)
         self.embed = nn.Sequential(first, nn.SiLU(), nn.Linear(n_hidden, n_hidden))
         self.n_features, self.n_channels = 2 * n_hidden + n_pair, 0
-        if image_scaling is not None:
-            widths = [len(image_scaling[0]), *(n_filters * 2**i for i in range(n_stages))]
+        if n_channels:
+            widths = [n_channels, *(n_filters * 2**i for i in range(n_stages))]
             self.stages = SinglePrecision(
                 *(ResidualStage(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
             )
@@ -132,13 +129,12 @@ class QuantumShellNet(nn.Module):
             The maps position by position, row by row; none where there is no image.
         """
         one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        atoms = self.embed(torch.cat([one_hot, self.atom(atom)], dim=-1))
-        features = [atoms.flatten(1), self.pair(pair)]
-        if self.image is None:
+        atoms = self.embed(torch.cat([one_hot, atom], dim=-1))
+        features = [atoms.flatten(1), pair]
+        if image is None:
             return torch.cat(features, dim=-1), pair.new_zeros(len(pair), 0, 0)
-        channels = self.image(image)
-        maps = self.stages(channels)
-        features += [self.norm(_pool(maps)), _pool(channels)]
+        maps = self.stages(image)
+        features += [self.norm(_pool(maps)), _pool(image)]
         return torch.cat(features, dim=-1), maps.flatten(2).transpose(1, 2)
 
     def forward(

@@ -1,0 +1,148 @@
+"""What is learned: names, shape, parity and classes of the targets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..inputs import Reader
+from ..targets import target_parity
+from ..training import DenseRows
+
+__all__ = ["TargetSpec", "check_parity"]
+
+#: So many labels, all of one sign, are no chance where both signs are equally likely.
+_SIGNS_THAT_TELL = 12
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSpec:
+    """The targets of a fit, as later calls find them.
+
+    Attributes
+    ----------
+    names : list of str or None
+        Names that y brought along.
+    n_targets : int
+        Outputs of the network.
+    single : bool
+        Whether y was one-dimensional.
+    parity : ndarray of int64, shape (n_targets,)
+        Sign under exchange of the atoms, 0 where it is not known.
+    classes : ndarray or None
+        The classes whose one-hot columns are learned; None for a regression.
+    counts : ndarray of int64 or None
+        Labels of each class that were learned from so far.
+    """
+
+    names: list[str] | None
+    n_targets: int
+    single: bool
+    parity: NDArray[np.int64]
+    classes: NDArray | None = None
+    counts: NDArray[np.int64] | None = None
+
+    def with_parity(self, parity: NDArray[np.int64]) -> TargetSpec:
+        """The same targets with another parity."""
+        return replace(self, parity=parity)
+
+
+def check_parity(
+    parity: Any, auto: Sequence[int], spec: TargetSpec, values: NDArray[np.float64],
+    reader: Reader, rows: DenseRows,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Parity of each target: what the user says, or what names tell and data allow.
+
+    Parameters
+    ----------
+    parity : "auto", int, sequence of int, or mapping of str to int
+        The user's word.
+    auto : sequence of int
+        What the names tell.
+    spec : TargetSpec
+        The targets.
+    values : ndarray of shape (n, t)
+        Labels, NaN where missing.
+    reader : Reader
+        Knows whether the order of the atoms means anything.
+    rows : DenseRows
+        What it read.
+
+    Raises
+    ------
+    ValueError
+        If a stated parity is none, there is no order of atoms, or an odd target does not
+        vanish for two equal atoms.
+
+    Warns
+    -----
+    UserWarning
+        If the data contradict what a name tells; the target is learned without it.
+    """
+    n = spec.n_targets
+    if isinstance(parity, str) and parity == "auto":
+        if not reader.has_order:
+            return np.zeros(n, dtype=np.int64)
+        told = np.array(auto, dtype=np.int64)
+        for j in np.flatnonzero(told < 0):
+            reason = _contradiction(values[:, j], reader.members(rows))
+            if reason:
+                name = spec.names[j] if spec.names else j
+                warnings.warn(
+                    f"target {name!r} has the name of a quantity that changes its sign when "
+                    f"the atoms are exchanged, but {reason}: it is learned without that "
+                    "symmetry. State the parity to be sure",
+                    UserWarning,
+                    stacklevel=6,
+                )
+                told[j] = 0
+        return told
+    stated = _stated(parity, spec)
+    if stated.any() and not reader.has_order:
+        raise ValueError(f"parity={parity!r}, but X holds no pairs of atoms to exchange")
+    for j in np.flatnonzero(stated < 0):
+        reason = _not_vanishing(values[:, j], reader.members(rows))
+        if reason:
+            raise ValueError(f"parity={parity!r} makes target {j} odd, but {reason}")
+    return stated
+
+
+def _stated(parity: Any, spec: TargetSpec) -> NDArray[np.int64]:
+    n, names = spec.n_targets, spec.names
+    if isinstance(parity, Mapping):
+        unknown = [key for key in parity if names is None or key not in names]
+        if unknown:
+            raise ValueError(f"parity names {unknown}, the targets are {names}")
+        assert names is not None or not parity
+        given = [parity.get(name, target_parity(name)) for name in names or [None] * n]
+    else:
+        given = np.broadcast_to(parity, n).tolist() if np.ndim(parity) == 0 else list(parity)
+    if len(given) != n or any(isinstance(p, str) or p not in (-1, 0, 1) for p in given):
+        raise ValueError(
+            f'parity={parity!r} is not "auto", or -1, 0 or 1 for all or each of {n} targets'
+        )
+    return np.array(given, dtype=np.int64)
+
+
+def _contradiction(label: NDArray[np.float64], members: NDArray[np.int64]) -> str:
+    signs = np.sign(label[np.isfinite(label) & (label != 0)])
+    if len(signs) >= _SIGNS_THAT_TELL and (signs == signs[0]).all():
+        return "all its labels have one sign"
+    return _not_vanishing(label, members)
+
+
+def _not_vanishing(label: NDArray[np.float64], members: NDArray[np.int64]) -> str:
+    """Why a target cannot be odd; empty where it can."""
+    alike = (members[:, 0] == members[:, 1]) & (members[:, 0] > 0)
+    size = np.nanmax(np.abs(label), initial=0.0)
+    wrong = alike & (np.abs(np.nan_to_num(label)) > _TOLERANCE * size)
+    if not wrong.any():
+        return ""
+    row = int(np.argmax(wrong))
+    return f"it is {label[row]:g} in row {row}, whose two atoms are alike"

@@ -1,0 +1,132 @@
+"""What a reader is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from ..training import DenseRows, Scaling, feature_scaling
+
+__all__ = ["InputSpec", "Reader", "row_keys"]
+
+#: Inputs that are standardised, and the axis of their features.
+_SCALED = {"atom": -1, "pair": -1, "image": 1}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network takes.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Inputs, out of ``z`` (n, 2), ``atom`` (n, 2, k), ``pair`` (n, k), ``vector`` (n, 3)
+        and ``image`` (n, C, S, S). Without ``image`` the mean of each channel is among the
+        pair scalars.
+    blocks : tuple of str
+        Blocks of columns that element pairs are turned into.
+    relative_populations : bool
+        Take populations less those of the free atom.
+    descriptors : bool
+        Whether the network's constructor takes tabulated descriptors of the elements.
+    """
+
+    names: tuple[str, ...]
+    blocks: tuple[str, ...] = ("atoms", "image")
+    relative_populations: bool = False
+    descriptors: bool = False
+
+
+class Reader(ABC):
+    """Reads X of one kind into rows, and knows what holds for that kind.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        What the network takes.
+
+    Attributes
+    ----------
+    scaling_ : mapping of str to Scaling
+        How inputs are standardised; set by :meth:`fit_scaling`.
+    """
+
+    #: Where raw pairs get their electronic structure; empty where none is looked up.
+    source: str = ""
+    #: Whether the order of the atoms means anything, so that targets can have a parity.
+    has_order: bool = False
+    #: Standard deviation up to which a feature counts as constant.
+    _floor: float = 0.0
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+        self.scaling_: Mapping[str, Scaling] = {}
+
+    @abstractmethod
+    def fit(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+        """Find out what `X` is made of and read it.
+
+        Sets ``n_features_in_`` of the estimator.
+        """
+
+    @abstractmethod
+    def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+        """Read further rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is not of the kind that the reader was fitted on.
+        """
+
+    @abstractmethod
+    def groups(self, rows: DenseRows) -> NDArray[np.int64]:
+        """Which rows belong together, by a number that holds for every call, shape (n,)."""
+
+    @abstractmethod
+    def members(self, rows: DenseRows) -> NDArray[np.int64]:
+        """What must be trained on to be predicted, shape (n, k): elements; 0 is nothing."""
+
+    @abstractmethod
+    def element_names(self, rows: DenseRows) -> list[str]:
+        """Sorted symbols of the elements in the rows."""
+
+    @abstractmethod
+    def network_params(self, rows: DenseRows) -> dict[str, Any]:
+        """Arguments of the network's constructor that the input decides."""
+
+    @abstractmethod
+    def wrap(
+        self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]
+    ) -> tuple[type[nn.Module], dict[str, Any]]:
+        """The network with the symmetry that the rows have: a class and its arguments."""
+
+    def fit_scaling(self, rows: DenseRows) -> None:
+        """Measure how inputs are to be standardised, on training rows."""
+        self.scaling_ = {
+            name: feature_scaling(rows.arrays[name], axis, self._floor)
+            for name, axis in _SCALED.items()
+            if name in rows.arrays
+        }
+
+    def scaled(self, rows: DenseRows) -> DenseRows:
+        """Rows that are standardised on the way to a device."""
+        return DenseRows(rows.arrays, self.scaling_, rows.n_atoms)
+
+
+def row_keys(arrays: Sequence[NDArray]) -> NDArray[np.int64]:
+    """A number for what each row holds, equal for equal rows alone, shape (n,)."""
+    lines = [np.ascontiguousarray(array.reshape(len(array), -1)) for array in arrays]
+    digests = [
+        blake2b(b"".join(line[row].tobytes() for line in lines), digest_size=8).digest()
+        for row in range(len(lines[0]))
+    ]
+    return np.frombuffer(b"".join(digests), dtype=np.int64)

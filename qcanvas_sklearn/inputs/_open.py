@@ -1,0 +1,33 @@
+"""Which reader X asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..images.layout import find_columns
+from ..structures import looks_like_pairs
+from ._base import InputSpec, Reader
+from .pairs import PairReader
+from .tables import TableReader
+
+__all__ = ["open_reader"]
+
+
+def open_reader(spec: InputSpec, X: Any) -> Reader:
+    """A reader for the kind of thing that `X` is.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        What the network takes.
+    X : array-like of shape (n, p)
+        Element pairs, a table with the columns of pairs, or any other numeric table.
+
+    Returns
+    -------
+    Reader
+        Not fitted yet.
+    """
+    if looks_like_pairs(X) or find_columns(X) is not None:
+        return PairReader(spec)
+    return TableReader(spec)

@@ -1,0 +1,199 @@
+"""Element pairs, as symbols or as the columns that a `PairImageTransformer` makes of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from ..elements import MAX_Z, symbols, valence_orbital_populations
+from ..images import PairImageTransformer, PairLayout
+from ..images.layout import PairColumns
+from ..nn import SwapSymmetric
+from ..structures import looks_like_pairs, validate_pairs
+from ..training import DenseRows
+from ._base import Reader, row_keys
+from ._elements import standard_descriptors
+from .tables import check_table, refuse_pairs
+
+__all__ = ["PairReader"]
+
+#: Channels whose features do not sit on the atoms.
+_MOLECULAR_CHANNELS = (2, 3, 4, 5)
+
+
+class PairReader(Reader):
+    """Read pairs of atoms.
+
+    Attributes
+    ----------
+    transformer_ : PairImageTransformer or None
+        What turns raw pairs into a table; None where the estimator was given a table.
+    columns_ : PairColumns
+        Where in the table the columns of a pair are; further ones are scalars of the pair.
+    """
+
+    has_order = True
+    # The columns of a layout have known units: less is the rounding of printed numbers.
+    _floor = 1e-6
+
+    transformer_: PairImageTransformer | None
+    columns_: PairColumns
+
+    @property
+    def layout_(self) -> PairLayout:
+        """What the columns of a pair hold."""
+        return self.columns_.layout
+
+    @property
+    def source(self) -> str:  # type: ignore[override]
+        """Where raw pairs get their electronic structure; empty for a table."""
+        return "" if self.transformer_ is None else str(self.transformer_.source)
+
+    def fit(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+        """Find out what `X` holds, symbols or columns, and read it."""
+        if looks_like_pairs(X):
+            validate_pairs(estimator, X, reset=True)
+            self.transformer_ = PairImageTransformer(include=self.spec.blocks)
+            table = self.transformer_.fit_transform(X)
+            assert table.pair_columns is not None  # it has been drawn just now
+            self.columns_ = table.pair_columns
+        else:
+            self.transformer_ = None
+            table, columns = check_table(estimator, X, reset=True)
+            assert columns is not None  # why this reader was chosen
+            self.columns_ = columns
+        return self._rows(table)
+
+    def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+        """Read pairs given in the same way."""
+        if self.transformer_ is None:
+            refuse_pairs(estimator, X)
+            table, columns = check_table(estimator, X, reset=False)
+            # A table without names or layout is read by position.
+            if columns is not None and columns.layout != self.layout_:
+                raise ValueError(
+                    f"X has the columns of {columns.layout}, "
+                    f"{type(estimator).__name__} was fitted on those of {self.layout_}"
+                )
+        else:
+            if not looks_like_pairs(X):
+                raise ValueError(
+                    f"this {type(estimator).__name__} was fitted on element pairs; got "
+                    f"{type(X).__name__} without element symbols"
+                )
+            validate_pairs(estimator, X, reset=False)
+            table = self.transformer_.transform(X)
+        return self.scaled(self._rows(table))
+
+    def behind_drawing(self) -> PairReader:
+        """The same reader for the table that it draws of raw pairs."""
+        reader = copy.copy(self)
+        reader.transformer_ = None
+        return reader
+
+    def _rows(self, table: Any) -> DenseRows:
+        own, others = self.columns_.take(table)
+        n, dtype = len(own), own.dtype
+        blocks = self.layout_.unpack(own)
+        z = _check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
+        if self.spec.relative_populations and "z" in blocks:
+            blocks = _relative_to_free_atoms(blocks, z)
+        atom = [blocks[k][..., None] for k in ("population", "charge") if k in blocks]
+        atom += [blocks[k] for k in ("shell_populations", "m0_populations") if k in blocks]
+        pair = [blocks[k][:, None] for k in ("distance_ang", "dipole_mag") if k in blocks]
+        if "image" in blocks and "image" not in self.spec.names:
+            pair.append(blocks["image"].mean(axis=(2, 3)))
+        vector = np.zeros((n, 3), dtype=dtype)
+        if "distance_ang" in blocks:
+            vector[:, 2] = blocks["distance_ang"]
+        inputs = {
+            "z": z,
+            "atom": np.concatenate([np.zeros((n, 2, 0), dtype), *atom], axis=-1),
+            "pair": np.concatenate([np.zeros((n, 0), dtype), *pair, others], axis=-1),
+            "vector": vector,
+        }
+        if "image" in blocks:
+            inputs["image"] = blocks["image"]
+        arrays = {name: inputs[name] for name in self.spec.names if name in inputs}
+        return DenseRows(arrays, n_atoms=2)
+
+    def groups(self, rows: DenseRows) -> NDArray[np.int64]:
+        """A pair belongs to itself, in either order, at any distance, however often."""
+        z = rows.arrays["z"]
+        if z.any():
+            return np.asarray(z.min(axis=1) * (MAX_Z + 1) + z.max(axis=1))
+        return row_keys([a for name, a in rows.arrays.items() if name != "z"])
+
+    def members(self, rows: DenseRows) -> NDArray[np.int64]:
+        """The two elements of each row."""
+        return np.asarray(rows.arrays["z"])
+
+    def element_names(self, rows: DenseRows) -> list[str]:
+        """Sorted symbols of the elements in the rows."""
+        present = np.unique(rows.arrays["z"])
+        return symbols(present[present > 0]).tolist()
+
+    def network_params(self, rows: DenseRows) -> dict[str, Any]:
+        """Widths of the inputs, and descriptors of the elements."""
+        params: dict[str, Any] = {
+            "n_elements": MAX_Z,
+            "n_atom": rows.arrays["atom"].shape[-1],
+            "n_pair": rows.arrays["pair"].shape[-1],
+        }
+        if self.spec.descriptors:
+            params["descriptors"] = standard_descriptors()
+        if "image" in self.spec.names:
+            params["n_channels"] = len(self.layout_.channels)
+        return params
+
+    def wrap(
+        self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]
+    ) -> tuple[type[nn.Module], dict[str, Any]]:
+        """The network made even or odd under exchange of the atoms."""
+        channels = self.layout_.channels if "image" in self.spec.names else ()
+        return SwapSymmetric, {
+            "network": network,
+            "network_params": dict(params),
+            "parity": list(parity),
+            "mirrored": [channel not in _MOLECULAR_CHANNELS for channel in channels],
+        }
+
+
+def _check_z(columns: NDArray) -> NDArray[np.int64]:
+    bad = ~((columns >= 1) & (columns <= MAX_Z) & (columns == np.floor(columns)))
+    if bad.any():
+        row, atom = np.argwhere(bad)[0]
+        raise ValueError(
+            f"row {row}: {columns[row, atom]} in column z_{'ab'[atom]} is not an atomic "
+            f"number between 1 and {MAX_Z}; was the column scaled?"
+        )
+    return columns.astype(np.int64)
+
+
+def _relative_to_free_atoms(
+    blocks: Mapping[str, NDArray], z: NDArray[np.int64]
+) -> dict[str, NDArray]:
+    """Blocks in which populations are those less the free atom's.
+
+    Next to the element nothing is lost; but the tenth of an electron that bonding moves
+    is no longer small beside the ten electrons by which elements differ.
+    """
+    free = valence_orbital_populations(z)
+    shells = [slice(l**2, (l + 1) ** 2) for l in range(4)]
+    references = {
+        "population": free.sum(axis=-1),
+        "shell_populations": np.stack([free[..., s].sum(axis=-1) for s in shells], axis=-1),
+        "m0_populations": free[..., [l**2 + l for l in range(1, 4)]],
+    }
+    relative = {
+        name: (blocks[name] - reference).astype(blocks[name].dtype)
+        for name, reference in references.items()
+        if name in blocks
+    }
+    return {**blocks, **relative}

@@ -1,0 +1,10 @@
+"""Architectures on graphs of any size, one a file."""
+
+from .dimenet import DimeNetPlusPlus
+from .egnn import EGNN
+from .faenet import FAENet
+from .gatv2 import DenseGATv2Conv
+from .gotennet import GotenNet
+from .schnet import SchNet
+
+__all__ = ["DenseGATv2Conv", "DimeNetPlusPlus", "EGNN", "FAENet", "GotenNet", "SchNet"]

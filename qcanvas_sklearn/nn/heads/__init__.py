@@ -1,0 +1,23 @@
+"""What makes targets of features: networks of a pair of atoms."""
+
+from .fusion import PairFusion
+from .gatv2 import PairGATv2
+from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
+from .pair_mlp import PairMLP
+from .pair_transformer import PairTransformer
+from .quantumshellnet import QuantumShellNet
+from .vit import PairViT
+
+__all__ = [
+    "PairDimeNet",
+    "PairEGNN",
+    "PairFAENet",
+    "PairFusion",
+    "PairGATv2",
+    "PairGotenNet",
+    "PairMLP",
+    "PairSchNet",
+    "PairTransformer",
+    "PairViT",
+    "QuantumShellNet",
+]

@@ -1,0 +1,90 @@
+"""GATv2 on the two-atom graph of a pair."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..cores.gatv2 import DenseGATv2Conv
+from ..layers import element_one_hot, mlp
+
+__all__ = ["PairGATv2"]
+
+
+class PairGATv2(nn.Module):
+    """Graph attention network on the two-atom graph of a pair.
+
+    Nodes carry a one-hot element and per-atom scalars (the electron population). Edges
+    carry the pair's scalars (the ten mean-pooled channels, the bond length) and the bond
+    vector, with opposite signs in the two directions. The read-out sees both atoms and
+    the edge.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    n_atom : int
+        Scalars of an atom, standardised.
+    n_pair : int
+        Scalars of the pair, standardised.
+    n_outputs : int
+        Number of targets; 0 leaves out the read-out, for users of :meth:`encode`.
+    n_hidden : int, default=128
+        Features of a node.
+    n_layers : int, default=3
+        Number of attention layers.
+    n_heads : int, default=4
+        Attention heads; divides `n_hidden`.
+    dropout : float, default=0.0
+        Dropout in the read-out.
+
+    References
+    ----------
+    .. [1] S. Brody, U. Alon, E. Yahav, ICLR 2022, arXiv:2105.14491.
+    """
+
+    def __init__(
+        self,
+        n_elements: int,
+        n_atom: int,
+        n_pair: int,
+        n_outputs: int,
+        n_hidden: int = 128,
+        n_layers: int = 3,
+        n_heads: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.n_elements = n_elements
+        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
+        self.norms = nn.ModuleList(nn.LayerNorm(n_hidden) for _ in range(n_layers))
+        self.convs = nn.ModuleList(
+            DenseGATv2Conv(n_hidden, n_hidden // n_heads, n_heads, n_pair + 3)
+            for _ in range(n_layers)
+        )
+        self.updates = nn.ModuleList(
+            mlp([n_hidden, n_hidden, n_hidden]) for _ in range(n_layers)
+        )
+        if n_outputs:
+            sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
+            self.readout = mlp(sizes, dropout)
+
+    def edges(self, pair: Tensor, vector: Tensor) -> Tensor:
+        """Edge features (b, i, j, n_pair + 3); a self-loop repeats the incoming edge."""
+        sign = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=pair.dtype, device=pair.device)
+        vectors = sign[None, :, :, None] * vector[:, None, None, :]
+        return torch.cat([pair[:, None, None, :].expand(-1, 2, 2, -1), vectors], dim=-1)
+
+    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
+        edge = self.edges(pair, vector)
+        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
+        x = self.embed(torch.cat([one_hot, atom], dim=-1))
+        for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
+            x = x + update(conv(norm(x), edge)[0])
+        return x
+
+    def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
+        x = self.encode(z, atom, pair, vector)
+        return self.readout(torch.cat([x.flatten(1), pair], dim=-1))

@@ -1,0 +1,135 @@
+"""Rows as a network sees them: gathered by index, moved to a device, cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["DenseRows", "Rows", "Scaling"]
+
+_BLOCK_BYTES = 2**22
+
+
+class Scaling(NamedTuple):
+    """Mean and standard deviation of the features of one input.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (k,), float64
+        Shift and divisor.
+    axis : int
+        Axis of the features.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    axis: int = -1
+
+    def apply(self, values: NDArray) -> NDArray[np.float64]:
+        """Values less the mean, over the scale, in double precision."""
+        shape = [1] * values.ndim
+        shape[self.axis] = -1
+        return (values - self.mean.reshape(shape)) / self.scale.reshape(shape)
+
+
+class Rows(Protocol):
+    """What readers make of X, and all that training knows of it."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: NDArray | slice) -> Rows:
+        """Some of the rows, still on the host."""
+        ...
+
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> Rows:
+        """The rows as standardised tensors on a device."""
+        ...
+
+    def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
+        """The network's inputs for some of the rows; after :meth:`to`."""
+        ...
+
+    def entries(self, level: str, index: Tensor) -> Tensor:
+        """Positions of the labels of some rows among those of a level."""
+        ...
+
+
+@dataclass(frozen=True)
+class DenseRows:
+    """Rows that all have one shape: arrays whose first axis they are.
+
+    Attributes
+    ----------
+    arrays : mapping of str to ndarray or Tensor
+        The network's inputs by name, first axis n, in the user's units on the host, as
+        standardised tensors on a device.
+    scaling : mapping of str to Scaling
+        How inputs are standardised on the way to a device; in double precision, before
+        they become what the network computes in.
+    n_atoms : int, default=0
+        Atoms of each row, for labels of atoms; 0 where rows have none.
+    """
+
+    arrays: Mapping[str, Any]
+    scaling: Mapping[str, Scaling] = field(default_factory=dict)
+    n_atoms: int = 0
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def take(self, index: NDArray | slice) -> DenseRows:
+        """Some of the rows, still on the host."""
+        return replace(self, arrays={name: a[index] for name, a in self.arrays.items()})
+
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> DenseRows:
+        """The rows as standardised tensors on a device; integers keep their kind."""
+        tensors = {
+            name: _tensor(array, self.scaling.get(name), device, dtype)
+            for name, array in self.arrays.items()
+        }
+        return DenseRows(tensors, n_atoms=self.n_atoms)
+
+    def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
+        """The network's inputs for some of the rows; after :meth:`to`."""
+        return {name: tensor[index] for name, tensor in self.arrays.items()}
+
+    def entries(self, level: str, index: Tensor) -> Tensor:
+        """Positions of the labels of some rows among those of a level.
+
+        Parameters
+        ----------
+        level : {"row", "atom"}
+            One label a row, or one an atom, the atoms of a row behind each other.
+        index : Tensor of shape (b,)
+            Rows.
+
+        Returns
+        -------
+        Tensor of shape (b,) or (b * n_atoms,)
+        """
+        if level == "row":
+            return index
+        atoms = torch.arange(self.n_atoms, device=index.device)
+        return (index[:, None] * self.n_atoms + atoms).flatten()
+
+
+def _tensor(
+    array: NDArray, scaling: Scaling | None, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    if array.dtype.kind not in "f":
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64).to(device)
+    if scaling is None:
+        # Torch takes writable memory only; a memory map or a user's array may be read-only.
+        return torch.as_tensor(np.require(array, requirements=["C", "W"])).to(device, dtype)
+    out = torch.empty(array.shape, dtype=dtype)
+    step = max(1, _BLOCK_BYTES // (8 * max(array[:1].size, 1)))
+    for start in range(0, len(array), step):
+        rows = slice(start, start + step)
+        out[rows] = torch.as_tensor(scaling.apply(array[rows]))
+    return out.to(device)
