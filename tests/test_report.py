@@ -38,8 +38,7 @@ from qcanvas_sklearn import (
 )
 from qcanvas_sklearn.__main__ import main
 from qcanvas_sklearn.metrics import target_report
-from qcanvas_sklearn.report import _figures, _report, model_report
-from qcanvas_sklearn.report._page import number
+from qcanvas_sklearn.report import _figures, _page, _report, model_report
 
 VOID = {"img", "meta"}
 TINY = {"n_hidden": 16, "max_epochs": 2, "random_state": 0, "unseen_elements": "allow"}
@@ -195,6 +194,7 @@ def test_scores_are_exactly_those_of_the_target_report(few_pairs, monkeypatch):
     ],
 )  # fmt: skip
 def test_numbers_are_short_for_readers_and_exact_for_machines(value, text):
+    number = _page.environment().get_template("macros.html").module.number
     assert number(value) == f'<data value="{value!r}">{text}</data>'
 
 
