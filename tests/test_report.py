@@ -4,9 +4,13 @@ import base64
 import os
 import re
 import sys
+import tomllib
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
+import jinja2
 import joblib
 import matplotlib
 
@@ -26,6 +30,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import LinearSVC
 
 from qcanvas_sklearn import (
@@ -38,11 +43,11 @@ from qcanvas_sklearn import (
 )
 from qcanvas_sklearn.__main__ import main
 from qcanvas_sklearn.metrics import target_report
-from qcanvas_sklearn.report import _figures, _report, model_report
-from qcanvas_sklearn.report._page import number
+from qcanvas_sklearn.report import _figures, _page, _report, model_report
 
 VOID = {"img", "meta"}
 TINY = {"n_hidden": 16, "max_epochs": 2, "random_state": 0, "unseen_elements": "allow"}
+REFUSING = {**TINY, "unseen_elements": "error"}
 
 
 class Page(HTMLParser):
@@ -195,6 +200,7 @@ def test_scores_are_exactly_those_of_the_target_report(few_pairs, monkeypatch):
     ],
 )  # fmt: skip
 def test_numbers_are_short_for_readers_and_exact_for_machines(value, text):
+    number = _page.environment().get_template("macros.html").module.number
     assert number(value) == f'<data value="{value!r}">{text}</data>'
 
 
@@ -346,7 +352,7 @@ def test_the_page_warns_unless_the_rows_are_said_to_be_held_out(
 def test_rows_that_the_model_refuses_are_left_out_and_counted(few_pairs):
     X, y = few_pairs[0], few_pairs[1]["distance_ang"]
     with_gold = (X == "Au").any(axis=1)
-    model = PairMLPRegressor(**{**TINY, "unseen_elements": "error"})
+    model = PairMLPRegressor(**REFUSING)
     model.fit(X[~with_gold], y[~with_gold])
     page = Page(model_report(model, X, y))
     assert page.table("Scores")[1][2] == str((~with_gold).sum()) and with_gold.sum() > 0
@@ -395,6 +401,92 @@ def test_whatever_a_user_writes_is_shown_and_not_run(few_pairs):
     assert page.shown.count(evil) >= 5 and "a data set of 2850 pairs: <i>x</i>" in page.shown
 
 
+def marked(place):
+    return f"<b title='{place}'>\"&{place}"
+
+
+@pytest.fixture(scope="module")
+def marked_pages(few_pairs):
+    """Pages on which everything that a user names is markup; text without style."""
+    X, y = few_pairs
+    images = PairImageTransformer(load_pairs().pairs, include=["atoms"])
+    object.__setattr__(images.source, "provenance", marked("provenance"))
+    own = type(marked("class of the estimator"), (Ridge,), {"__doc__": marked("docstring")})
+    model = Pipeline([(marked("step"), images), ("ridge", own())])
+    y = y[["distance_ang", "q_absmean"]].set_axis([marked("target"), marked("other")], axis=1)
+    said = {name: marked(name) for name in ("title", "data", "split")}
+    numbers = model_report(model.fit(X, y), X, y, **said)
+
+    # Names of pairs that are no elements enter the page with the parameters alone.
+    columns = [marked("column"), "b"]
+    X = pd.DataFrame([[marked("pair"), "x"], ["Na", "y"]] * 4, columns=columns, dtype=object)
+    kinds = pd.Series([marked("class"), "m"] * 4, name=marked("label"), dtype=object)
+    categories = [["Na", marked("pair")], ["x", "y"]]
+    model = make_pipeline(OrdinalEncoder(categories=categories), GaussianNB())
+    classes = model_report(model.fit(X, kinds), X, kinds)
+    return numbers, classes
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "title", "data", "split", "target", "other", "provenance", "docstring", "step",
+        "class of the estimator", "class", "label", "pair",
+    ],
+)  # fmt: skip
+def test_every_value_of_a_user_is_escaped(marked_pages, place):
+    pages = [Page(text) for text in marked_pages]
+    for page, text in zip(pages, marked_pages, strict=True):
+        assert "b" not in page.seen and "title" not in dict(page.attributes)
+        assert "<b " not in text and f"title='{place}'" not in text
+    shown = " ".join(page.shown.replace("\\", "") for page in pages)
+    assert marked(place) in shown
+
+
+INJECTED = "\"'></p></td></style><script onclick=\"x\">&amp;"
+
+
+def poisoned(value):
+    """The same facts, with markup behind every string."""
+    if isinstance(value, str):
+        return value + INJECTED
+    if isinstance(value, dict):
+        return {key: poisoned(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(poisoned, value))
+    if is_dataclass(value):
+        parts = {f.name: poisoned(getattr(value, f.name)) for f in fields(value)}
+        return replace(value, **parts)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("estimator", "key", "n_sections"),
+    [
+        (PairMLPRegressor(n_members=2, **REFUSING), "distance_ang", 11),
+        (GATv2Classifier(**REFUSING), "metal_like", 8),
+    ],
+)
+def test_no_text_at_all_becomes_markup(monkeypatch, estimator, key, n_sections):
+    X, y = (part.iloc[::19] for part in load_pairs(target=key, return_X_y=True))
+    y = y.dropna()
+    X = X.loc[y.index]
+    rare = (X == "Au").any(axis=1)
+    model = make_pipeline(PairImageTransformer(image_size=8), estimator).fit(X[~rare], y[~rare])
+    kept = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(jinja2.Template, "render", lambda _, **facts: kept.update(facts) or "")
+        model_report(model, X, y, data="somewhere", split="somehow", n_repeats=1)
+    template = _page.environment().get_template("report.html")
+    page = Page(template.render(**kept))
+    text = template.render(**poisoned(kept))
+    assert len(page.sections) == n_sections and "Left out" in page.shown
+    again = Page(text)
+    assert set(again.seen) <= set(page.seen) and "<script" not in text
+    assert dict(again.attributes).keys() == dict(page.attributes).keys()
+    assert again.shown.count(INJECTED) > 100
+
+
 def test_the_same_call_gives_the_same_page(gap_pipe, gap_page, few_pairs, monkeypatch):
     X, y = few_pairs
     monkeypatch.undo()  # the first page has fine figures
@@ -430,6 +522,22 @@ def test_without_matplotlib_the_error_says_what_to_install(ridge, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "qcanvas-sklearn\[plot\]"'):
         model_report(ridge)
+
+
+def test_without_jinja_the_error_says_what_to_install(ridge, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r'Jinja2.*pip install "qcanvas-sklearn\[plot\]"'):
+        model_report(ridge)
+
+
+def test_every_file_that_is_no_code_is_packaged():
+    root = Path(__file__).parents[1]
+    packaging = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    package, globs = packaging["tool"]["setuptools"]["package-data"].popitem()
+    packed = {path for glob in globs for path in (root / package).glob(glob)}
+    files = {path for path in (root / package).rglob("*") if path.is_file()}
+    assert {path for path in files if path.suffix not in (".py", ".pyc")} == packed
+    assert len([path for path in packed if path.parent.name == "templates"]) == 4
 
 
 def test_a_failure_leaves_the_old_page_and_no_figure(regression_table, tmp_path, monkeypatch):

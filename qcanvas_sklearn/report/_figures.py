@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -28,9 +29,9 @@ from ..plotting import (
 from ..plotting._common import COLUMN, name_of, quantity, unit_of
 from ._anatomy import Anatomy
 from ._evaluation import Classification, Regression, Rows
-from ._page import Html, element, side_by_side
 
 __all__ = [
+    "Figure",
     "calibration",
     "drawing",
     "error_rates_by_element",
@@ -47,6 +48,17 @@ _PIXELS = 120
 _MAX_PANELS = 6
 #: Rows on which importances are measured.
 MAX_IMPORTANCE_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A PNG in base64, what stands for it, CSS pixels, whether two fit beside each other."""
+
+    png: str
+    alt: str
+    width: int
+    height: int
+    half: bool
 
 
 @contextmanager
@@ -69,7 +81,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def _figure(display: Any, alt: str) -> Html:
+def _figure(display: Any, alt: str) -> Figure:
     """The figure of a display, which is closed."""
     import matplotlib.pyplot as plt
 
@@ -80,15 +92,11 @@ def _figure(display: Any, alt: str) -> Html:
         width, height = figure.get_size_inches()
     finally:
         plt.close(figure)
-    image = element(
-        "img", src="data:image/png;base64," + b64encode(buffer.getvalue()).decode("ascii"),
-        alt=alt, width=round(_PIXELS * width), height=round(_PIXELS * height),
-    )  # fmt: skip
-    # Two that are a column wide stand beside each other on paper, too.
-    return element("figure", image, class_="half" if width <= COLUMN else "whole")
+    png = b64encode(buffer.getvalue()).decode("ascii")
+    return Figure(png, alt, round(_PIXELS * width), round(_PIXELS * height), width <= COLUMN)
 
 
-def parity(rows: Rows, found: Regression) -> Html:
+def parity(rows: Rows, found: Regression) -> list[Figure]:
     """Predicted against computed targets; the error of every pair, of a single target."""
     keys, shown = found.observed, []
     for start in range(0, len(keys), _MAX_PANELS):
@@ -102,7 +110,7 @@ def parity(rows: Rows, found: Regression) -> Html:
             rows.pairs, true, pred, norm=_error_scale((true - pred).abs())
         )
         shown.append(_figure(matrix, f"Absolute error of every pair: {name_of(keys[0])}"))
-    return side_by_side(*shown)
+    return shown
 
 
 def _error_scale(errors: pd.Series) -> Any:
@@ -113,7 +121,7 @@ def _error_scale(errors: pd.Series) -> Any:
     return LogNorm(low, high) if 0 < low < high else None
 
 
-def errors_by_element(pairs: NDArray, found: Regression) -> Html:
+def errors_by_element(pairs: NDArray, found: Regression) -> list[Figure]:
     """Mean absolute errors on the periodic table, one table a target."""
     tables = []
     for key in found.observed:
@@ -121,10 +129,10 @@ def errors_by_element(pairs: NDArray, found: Regression) -> Html:
             pairs, found.y[key], found.pred[key], include_values=len(found.observed) == 1
         )
         tables.append(_figure(display, _highest(display.values, f"MAE, {name_of(key)}")))
-    return side_by_side(*tables)
+    return tables
 
 
-def error_rates_by_element(pairs: NDArray, found: Classification) -> Html:
+def error_rates_by_element(pairs: NDArray, found: Classification) -> list[Figure]:
     """Shares of wrong classes on the periodic table."""
     wrong = found.true != found.pred
     seen = pairs[found.labelled]
@@ -132,7 +140,7 @@ def error_rates_by_element(pairs: NDArray, found: Classification) -> Html:
         {symbol: wrong[(seen == symbol).any(axis=1)].mean() for symbol in np.unique(seen)}
     )
     display = PeriodicTableDisplay.from_values(rates, label="error rate", include_values=True)
-    return _figure(display, _highest(rates, "error rate"))
+    return [_figure(display, _highest(rates, "error rate"))]
 
 
 def _highest(values: pd.Series, what: str) -> str:
@@ -141,7 +149,7 @@ def _highest(values: pd.Series, what: str) -> str:
     return f"Periodic table of the {what}. Largest: {named}"
 
 
-def calibration(found: Regression) -> Html:
+def calibration(found: Regression) -> Figure:
     """Observed against expected coverage."""
     keys = list(found.std.columns)
     display = CalibrationDisplay.from_predictions(found.y[keys], found.pred[keys], found.std)
@@ -149,7 +157,7 @@ def calibration(found: Regression) -> Html:
     return _figure(display, f"Observed against expected coverage of intervals: {names}")
 
 
-def training_curve(history: pd.DataFrame) -> Html:
+def training_curve(history: pd.DataFrame) -> Figure:
     """Losses by epoch."""
     display = TrainingCurveDisplay(history=history).plot()
     last = history["train_loss"].iloc[-1]
@@ -158,7 +166,7 @@ def training_curve(history: pd.DataFrame) -> Html:
 
 def importances(
     anatomy: Anatomy, rows: Rows, n_repeats: int, random_state: Any
-) -> tuple[Html, int] | None:
+) -> tuple[Figure, int] | None:
     """What permuting each channel costs, and the number of rows that this was measured on.
 
     None where no importance can be measured: names of classes are no numbers, and every

@@ -8,11 +8,11 @@ from typing import Any
 
 from .._files import check_writable, written_whole
 from ..plotting._common import name_of
-from . import _sections
+from . import _facts
 from ._anatomy import Anatomy
 from ._evaluation import classify, read_rows, regress
 from ._figures import drawing
-from ._page import Html, element, fragment, page
+from ._page import environment
 
 __all__ = ["model_report"]
 
@@ -76,7 +76,7 @@ def model_report(
         If only one of X and y is passed, they do not match each other or the model, or no
         label is observed.
     ImportError
-        If matplotlib is not installed.
+        If matplotlib or Jinja2 is not installed.
     FileNotFoundError, IsADirectoryError
         If no file can stand at `out`.
 
@@ -103,31 +103,30 @@ def model_report(
     if (X is None) != (y is None):
         raise ValueError("X and y must be passed together")
     anatomy = Anatomy.of(estimator)
-    names = anatomy.target_names or []
+    page = environment().get_template("report.html")
+    names, evaluation = anatomy.target_names or [], None
     with drawing():
-        evaluation: list[Html] = []
         if X is not None:
             rows = read_rows(anatomy, X, y)
             found = (classify if anatomy.is_classifier else regress)(anatomy, rows)
             names = list(rows.y.columns)
-            evaluation = [
-                _sections.evaluated(anatomy, rows, data, split),
-                *_sections.outcome(rows, found),
-                *_sections.importance(anatomy, rows, n_repeats, random_state),
-            ]
-        sections = [
-            _sections.about(anatomy, names),
-            *evaluation,
-            *_sections.training(anatomy),
-            *_sections.leakage(anatomy, names),
-            _sections.hyperparameters(anatomy),
-            _sections.versions(anatomy),
-        ]
+            evaluation = {
+                "rows": _facts.evaluated(anatomy, rows, data, split),
+                **_facts.outcome(rows, found),
+                "importance": _facts.importance(anatomy, rows, n_repeats, random_state),
+            }
+        training = _facts.training(anatomy)
     targets = f"{len(names)} targets" if len(names) > 2 else ", ".join(map(name_of, names))
-    heading = title or f"{type(anatomy.final).__name__}: {targets}".removesuffix(": ")
-    now = datetime.now().astimezone()
-    made = element("time", f"{now:%d %B %Y, %H:%M}", datetime=now.isoformat("T", "seconds"))
-    text = page(heading, fragment("Model report, ", made), sections)
+    text = page.render(
+        title=title or f"{type(anatomy.final).__name__}: {targets}".removesuffix(": "),
+        made=datetime.now().astimezone(),
+        model=_facts.model(anatomy, names),
+        evaluation=evaluation,
+        training=training,
+        leakage=_facts.leakage(anatomy, names),
+        hyperparameters=_facts.hyperparameters(anatomy),
+        versions=_facts.versions(anatomy),
+    )
     if out is not None:
         with written_whole(out) as file:
             file.write(text.encode("utf-8", "replace"))
