@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,19 +87,19 @@ def _configure_info(parser: argparse.ArgumentParser) -> None:
 
 def _open_pairs(name: str) -> tuple[str, PairData]:
     """The data under a name, and what kind of source it is."""
-    from .datasets import bundled_pairs
-    from .datasets._archive import read_npz
+    from ._npz import member_names
+    from .datasets import read_npz
+    from .datasets._bundled import bundled_pairs
     from .structures import PairData
 
     if name == "bundled":
         return "bundled table", bundled_pairs()
     with open(name, "rb") as file:
         try:
-            with zipfile.ZipFile(file) as archive:
-                members = set(archive.namelist())
-        except zipfile.BadZipFile:
-            raise ValueError(f"{name!r} is not an .npz file") from None
-    if "orbital_populations.npy" in members:
+            members = member_names(file)
+        except ValueError as error:
+            raise ValueError(f"{name!r} cannot be read: {error}") from None
+    if "orbital_populations" in members:
         return "PairData", PairData.load(name)
     return "archive", read_npz(name)
 

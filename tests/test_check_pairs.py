@@ -59,7 +59,7 @@ def test_bond_lengths_belong_to_their_rows(X):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda X: X.to_numpy().tolist() if X.shape[1] == 2 else X.astype(object).values.tolist(),
+        lambda X: X.astype(object).to_numpy().tolist(),
         lambda X: X.to_numpy(dtype=object),
         lambda X: X.to_numpy() if X.shape[1] == 2 else X.to_numpy(dtype=object),
         lambda X: X.to_numpy(np.uint8) if X.shape[1] == 2 else X.astype(object).to_numpy(),

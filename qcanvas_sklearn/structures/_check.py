@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
@@ -185,7 +185,7 @@ def _pair_columns(X: Any) -> list[str]:
 
 
 def _two_dimensional(
-    X: Any, *, widths: tuple[int, ...], dtype: DTypeLike = None
+    X: Any, *, widths: tuple[int, ...], dtype: type | None = None
 ) -> NDArray | None:
     """`X` as an array, itself if it is one; None unless it has one of these widths."""
     shape = getattr(X, "shape", None)
