@@ -72,6 +72,26 @@ def test_data_home_follows_the_argument_then_the_environment(tmp_path, monkeypat
     assert data_home("~/elsewhere").name == "elsewhere" and data_home("~/x").is_absolute()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs the users of POSIX")
+def test_data_home_without_a_home_is_an_oserror(monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    for name in ("HOME", "QCANVAS_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(FileNotFoundError, match="no home directory.*QCANVAS_DATA"):
+        data_home()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_pipe_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a pipe, not a regular file"):
+        read(tmp_path / "pipe")
+
+
 # ------------------------------------------------------ memory that reading takes
 
 

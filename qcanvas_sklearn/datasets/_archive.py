@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._files import open_regular
 from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import alphabetical_rank, atomic_numbers, valence_orbital_populations
 from ..rendering import (
@@ -109,7 +110,7 @@ def read_archive(
 ) -> PairData:
     """:func:`read_npz` of a file whose `provenance` may be known otherwise."""
     path = Path(path)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             arrays = read_arrays(
                 file, _LAYOUT, max_bytes=max_bytes, unpickle=read_object_array

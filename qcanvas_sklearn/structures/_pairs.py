@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._files import written_whole
+from .._files import open_regular, written_whole
 from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 from ..rendering import channel_amplitudes, recover_amplitudes
@@ -387,7 +387,7 @@ class PairData:
         ValueError
             If the file is not a complete one of this kind, or too large.
         """
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             try:
                 arrays = read_arrays(file, _LAYOUT, max_bytes=max_bytes)
                 return cls._from_members({k: _freeze(array) for k, array in arrays.items()})
