@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +45,17 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
+def _say(text: str, *, error: bool = False) -> None:
+    """Print one line, whatever is in it and whatever the console can show.
+
+    What a file states must neither steer the terminal nor look like another line of ours.
+    """
+    stream = sys.stderr if error else sys.stdout
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(plain.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
 # ----------------------------------------------------------------------- build
 
 
@@ -72,7 +82,7 @@ def _run_build(args: argparse.Namespace) -> int:
         args.raw_dir, args.out, analysis=args.analysis, on_error=args.on_error,
         n_jobs=args.n_jobs, compat=args.compat,
     )  # fmt: skip
-    print(f"{args.out}: {len(pairs)} pairs written, {len(pairs.skipped)} runs left out")
+    _say(f"{args.out}: {len(pairs)} pairs written, {len(pairs.skipped)} runs left out")
     return 0
 
 
@@ -88,19 +98,20 @@ def _configure_info(parser: argparse.ArgumentParser) -> None:
 
 def _open_pairs(name: str) -> tuple[str, PairData]:
     """The data under a name, and what kind of source it is."""
-    from .datasets import bundled_pairs
-    from .datasets._archive import read_npz
+    from ._files import open_regular
+    from ._npz import member_names
+    from .datasets import read_npz
+    from .datasets._bundled import bundled_pairs
     from .structures import PairData
 
     if name == "bundled":
         return "bundled table", bundled_pairs()
-    with open(name, "rb") as file:
+    with open_regular(name) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
-                members = set(archive.namelist())
-        except zipfile.BadZipFile:
-            raise ValueError(f"{name!r} is not an .npz file") from None
-    if "orbital_populations.npy" in members:
+            members = member_names(file)
+        except ValueError as error:
+            raise ValueError(f"{name!r} cannot be read: {error}") from None
+    if "orbital_populations" in members:
         return "PairData", PairData.load(name)
     return "archive", read_npz(name)
 
@@ -124,15 +135,15 @@ def _run_info(args: argparse.Namespace) -> int:
         "skipped": len(pairs.skipped),
     }
     for name, value in facts.items():
-        print(f"{name + ':':12} {value}")
-    print("checks:")
+        _say(f"{name + ':':12} {value}")
+    _say("checks:")
     words = {True: "ok", False: "FAILED", None: "note"}
     failures = 0
     for check, passed, detail in check_pair_data(pairs):
-        print(f"  {words[passed]:7} {check}: {detail}")
+        _say(f"  {words[passed]:7} {check}: {detail}")
         if passed is False:
             failures += 1
-            print(f"{args.file}: check failed: {check}: {detail}", file=sys.stderr)
+            _say(f"{args.file}: check failed: {check}: {detail}", error=True)
     return CHECK_FAILED if failures else 0
 
 
@@ -185,7 +196,7 @@ def _run_report(args: argparse.Namespace) -> int:
         data = f"pairs listed in {os.path.basename(args.rows)}, out of {data}"
     X, y = labelled_pairs(model, pairs, args.target)
     model_report(model, X, y, out=args.out, title=args.title, data=data, split=args.split_note)
-    print(f"{args.out}: report on {len(X)} pairs written")
+    _say(f"{args.out}: report on {len(X)} pairs written")
     return 0
 
 
@@ -255,10 +266,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except (ValueError, TypeError, OSError, ImportError) as error:
-            print(f"{PROGRAM} {args.command.name}: {_message(error)}", file=sys.stderr)
+            _say(f"{PROGRAM} {args.command.name}: {_message(error)}", error=True)
             status = UNUSABLE
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        _say(f"warning: {warning.message}", error=True)
     return status
 
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-__all__ = ["check_writable", "data_home", "written_whole"]
+__all__ = ["check_writable", "data_home", "open_regular", "written_whole"]
 
 
 def data_home(given: str | os.PathLike[str] | None = None) -> Path:
     """Folder of downloads and caches.
 
     The `given` one, or ``$QCANVAS_DATA``, or else ``~/qcanvas_data``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is to lie in a home directory, and there is none.
     """
-    return Path(given or os.environ.get("QCANVAS_DATA") or "~/qcanvas_data").expanduser()
+    path = Path(given or os.environ.get("QCANVAS_DATA") or "~/qcanvas_data")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise FileNotFoundError(
+            f"no home directory for '{path}'; set the environment variable QCANVAS_DATA"
+        ) from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -36,6 +49,19 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no directory {os.fspath(path.parent)!r} for {path.name!r}")
     return path
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file for reading, but no pipe, which might keep us waiting for ever.
+
+    Raises
+    ------
+    OSError
+        If it is absent, a directory or a pipe.
+    """
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "a pipe, not a regular file", os.fspath(path))
+    return open(path, "rb")
 
 
 @contextmanager

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qcanvas_sklearn.structures import check_pairs, looks_like_pairs
+from qcanvas_sklearn import PairImageTransformer
+from qcanvas_sklearn.structures import check_pairs, looks_like_pairs, might_be_atomic_numbers
 
 LENGTH = [2.5, 1.2]
 FRAME = pd.DataFrame(
     {"element_1": ["Al", "C"], "element_2": ["Ag", "O"], "distance_ang": LENGTH}
 )
+NUMBERS = FRAME.assign(element_1=[13, 6], element_2=[47, 8])
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,94 @@ def test_bond_lengths_belong_to_their_rows(X):
     assert looks_like_pairs(X)
 
 
+@pytest.mark.parametrize("n_columns", [2, 3])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda X: X.astype(object).to_numpy().tolist(),
+        lambda X: X.to_numpy(dtype=object),
+        lambda X: X.to_numpy() if X.shape[1] == 2 else X.to_numpy(dtype=object),
+        lambda X: X.to_numpy(np.uint8) if X.shape[1] == 2 else X.astype(object).to_numpy(),
+        lambda X: X,
+        lambda X: X.iloc[:, ::-1],
+        lambda X: X.astype("Int64" if X.shape[1] == 2 else object),
+        lambda X: X.astype({"element_1": float, "element_2": float}),
+        lambda X: X.astype({"element_1": "category"}),
+        lambda X: pytest.importorskip("polars").DataFrame(X.to_dict("list")),
+    ],
+)
+def test_atomic_numbers_are_elements(make, n_columns):
+    X = make(NUMBERS.iloc[:, :n_columns])
+    checked = check_pairs(X)
+    assert checked.z.tolist() == [[47, 13], [6, 8]] and checked.z.dtype == np.int64
+    if n_columns == 3:
+        assert checked.distance.tolist() == LENGTH
+    # Names say that they are elements, values alone do not.
+    assert looks_like_pairs(X) == hasattr(X, "columns")
+
+
+def test_the_transformer_reads_atomic_numbers_as_the_symbols_that_they_stand_for():
+    transformer = PairImageTransformer(image_size=8)
+    expected = transformer.fit_transform([["Al", "Ag"], ["C", "O"]])
+    np.testing.assert_array_equal(transformer.fit_transform([[13, 47], [6, 8]]), expected)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.ma.masked])
+@pytest.mark.parametrize("good", ["C", 6])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_missing_element_of_any_make_is_called_so(missing, good, named):
+    X = [[good, good], [good, missing]]
+    if named:
+        X = pd.DataFrame(X, columns=["element_1", "element_2"], dtype=object)
+    with pytest.raises(ValueError, match="row 1: the element is missing"):
+        check_pairs(X)
+
+
+@pytest.mark.parametrize("good", ["C", 6])
+def test_masked_entries_are_missing_whatever_they_hide(good):
+    X = np.ma.array([[good, good], [good, good]], mask=[[0, 0], [0, 1]])
+    with pytest.raises(ValueError, match="row 1: the element is missing"):
+        check_pairs(X)
+    assert looks_like_pairs(X) == isinstance(good, str)
+    length = np.ma.array([[good, good, 1.0]], mask=[[0, 0, 1]], dtype=object)
+    with pytest.raises(ValueError, match="row 0: the bond length None"):
+        check_pairs(length)
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT])
+def test_where_all_elements_are_missing_there_still_is_no_table(missing):
+    X = [[missing, missing]]
+    assert looks_like_pairs(X) and looks_like_pairs(np.array(X, dtype=object))
+    with pytest.raises(ValueError, match="row 0: the element is missing"):
+        check_pairs(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "verdict"),
+    [
+        ([[47, 13], [1, 103]], True),
+        (np.array([[47, 13]], dtype=np.uint8), True),
+        (np.array([[47, 13]], dtype=object), True),
+        (pd.DataFrame({"a": [47], "b": [13]}), True),
+        (pd.DataFrame({"a": [47], "b": [13]}, dtype="Int64"), True),
+        ([[47, 13], [1, 104]], False),
+        ([[0, 1]], False),
+        ([[47.0, 13.0]], False),
+        (np.array([[True, True]]), False),
+        (np.array([[47, True]], dtype=object), False),
+        (np.array([[47, None]], dtype=object), False),
+        ([["Ag", "Al"]], False),
+        ([[47, 13, 2]], False),
+        ([47, 13], False),
+        ([[47, 13], [47]], False),
+        (np.empty((0, 2), dtype=int), False),
+        (None, False),
+    ],
+)
+def test_tables_that_might_be_atomic_numbers(X, verdict):
+    assert might_be_atomic_numbers(X) is verdict
+
+
 def test_input_is_left_as_it_was():
     X = FRAME.copy()
     check_pairs(X)
@@ -77,11 +167,17 @@ def test_input_is_left_as_it_was():
         ([["Ag", np.nan]], ValueError, "row 0: the element is missing"),
         ([["Ag", pd.NA]], ValueError, "row 0: the element is missing"),
         (FRAME.mask(FRAME == "O"), ValueError, "row 1: the element is missing"),
-        ([["Ag", 13]], TypeError, r"row 0: 13 \(int\) is not an element symbol"),
-        ([[47, 13]], TypeError, r"row 0: 47 \(int\) is not an element symbol"),
-        (np.array([[47, 13]]), TypeError, "is not an element symbol"),
-        (pd.DataFrame({"element_1": [47], "element_2": [13]}), TypeError, "element symbol"),
-        ([["Ag", b"Al"]], TypeError, r"b'Al' \(bytes\)"),
+        ([["Ag", 13]], TypeError, r"row 0: 13 \(int\) is not an element symbol; .*mixed"),
+        ([[47, 13], [8, 0]], ValueError, "row 1: 0 is not an atomic number from 1 to 103"),
+        (np.array([[47, -13]]), ValueError, "row 0: -13 is not an atomic number"),
+        (pd.DataFrame({"element_1": [1], "element_2": [104]}), ValueError, "0: 104 is not"),
+        ([[47.0, 13.0]], TypeError, r"row 0: 47.0 \(float\).*is an integer"),
+        (np.array([[47, 13.5]]), TypeError, r"\(float\).*is an integer"),
+        (NUMBERS.iloc[:, :2] + 0.5, TypeError, r"row 0: 13.5 \(float\)"),
+        (np.array([[True, True]]), TypeError, r"row 0: True \(bool\)"),
+        ([[{}, ()]], TypeError, r"row 0: {} \(dict\)"),
+        ([["Ag", b"Al"]], TypeError, r"row 0: b'Al' \(bytes\) is not text; decode it"),
+        (np.array([[b"Ag", b"Al"]]), TypeError, r"row 0: b'Ag' \(bytes\) .* decode it"),
         (FRAME.assign(e_g_ev=0.0), ValueError, r"unexpected columns \['e_g_ev'\]"),
     ],
 )
@@ -104,6 +200,10 @@ def test_bad_bond_lengths_are_refused_by_name(length):
         np.zeros((3, 5)),
         [[47, 13]],
         pd.DataFrame(np.zeros((3, 2))),
+        np.zeros((0, 2)),
+        [[np.nan, np.nan]],
+        np.array([[np.nan, None]], dtype=object),
+        [[pd.Timestamp(0), pd.NaT]],
         ["Ag", "Al"],
         [["Ag", "Al"], ["C"]],
         [[1.0, 2.0, 3.0], [4.0]],
@@ -117,7 +217,8 @@ def test_other_tables_do_not_look_like_pairs(X):
 
 def test_a_wrong_symbol_still_looks_like_a_pair():
     assert looks_like_pairs([["Xx", None]])
-    assert looks_like_pairs(pd.DataFrame({"element_1": [47], "element_2": [13]}))
+    assert looks_like_pairs([[b"Ag", b"Al"]]) and looks_like_pairs(np.array([[b"Ag", b"Al"]]))
+    assert looks_like_pairs(np.empty((0, 2), dtype=object))
 
 
 def test_wide_tables_are_not_converted_to_be_told_from_pairs(monkeypatch):

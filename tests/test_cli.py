@@ -2,9 +2,11 @@
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ import pandas as pd
 import pytest
 
 from qcanvas_sklearn.__main__ import COMMANDS, main
-from qcanvas_sklearn.datasets import build_archive, load_pairs, read_dftbplus, read_npz
+from qcanvas_sklearn.datasets import (
+    PairData,
+    build_archive,
+    load_pairs,
+    read_dftbplus,
+    read_npz,
+    write_npz,
+)
 
 DATA = Path(__file__).parent / "data" / "dftbplus"
 BOHR_DEBYE = 2.541746473
@@ -21,6 +30,9 @@ BOHR_DEBYE = 2.541746473
 def run(*args, **options):
     command = [sys.executable, "-m", "qcanvas_sklearn", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +207,17 @@ def test_info_fails_on_contradicting_data(tmp_path):
     assert "check failed: bond lengths" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no archive", "directory", "cut", "empty zip"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"no archive", "directory", "cut", "empty zip", pytest.param("pipe", marks=needs_pipes)]
+)
 def test_info_on_an_unreadable_file(built, tmp_path, capsys, content):
     path = tmp_path / "file.npz"
     if content == "directory":
         path.mkdir()
     elif content == "cut":
         path.write_bytes((built[0] / "out.npz").read_bytes()[:20000])
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content == "empty zip":
         np.savez(path)
     elif content is not None:
@@ -209,6 +225,46 @@ def test_info_on_an_unreadable_file(built, tmp_path, capsys, content):
     assert main(["info", str(path)]) == 2
     captured = capsys.readouterr()
     assert "info: " in captured.err and str(path) in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_info_shows_any_text_on_any_console(tmp_path, encoding):
+    text = "DFTB → \x1b[31mred\nkind: archive\r\x07\u202e\x9b é"
+    pairs = replace(load_pairs().pairs[:2], provenance=text, quality=["ok", "\x1b[2J→"])
+    path = tmp_path / "saved→.npz"
+    pairs.save(path)
+    done = run("info", path, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "\\x1b[31mred\\nkind: archive\\r\\x07\\u202e\\x9b" in done.stdout
+    assert ("→" if encoding == "utf-8" else "\\u2192") in done.stdout
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    assert sum(line.startswith("kind:") for line in done.stdout.splitlines()) == 1
+    path.write_bytes(b"rubbish")
+    done = run("info", path, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    assert done.returncode == 2 and "is not an .npz file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [("version", "zip file version 9.9"), ("compression", "compression method"),
+     ("encryption", "password required|encrypted")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["archive", "PairData"])
+def test_info_on_a_form_of_zip_that_is_not_known(built, tmp_path, capsys, kind, field, reason):
+    path = tmp_path / "file.npz"
+    write = {"archive": write_npz, "PairData": PairData.save}[kind]
+    write(load_pairs().pairs[:2], path)
+    content = bytearray(path.read_bytes())
+    offset, value = {"version": (6, 99), "encryption": (8, 1), "compression": (10, 99)}[field]
+    place = content.find(b"PK\x01\x02")
+    while place >= 0:
+        content[place + offset] = value
+        place = content.find(b"PK\x01\x02", place + 1)
+    path.write_bytes(content)
+    assert main(["info", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert re.search(reason, captured.err) and str(path) in captured.err and not captured.out
 
 
 def test_usage_errors_and_help():

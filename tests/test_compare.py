@@ -89,6 +89,12 @@ def test_sound_data_pass_all_checks(pairs):
             "S = 1 / eta",
         ),
         (lambda p: with_labels(p, e_g_ev=np.inf), "finite values"),
+        (lambda p: with_labels(p, distance_ang=np.inf), "bond lengths"),
+        (lambda p: replace(p, positions=p.positions * 1e300), "bond lengths"),
+        (lambda p: with_labels(p, dipole_mag_d=-np.inf), "dipoles"),
+        (lambda p: with_labels(p, total_charge=np.inf), "charge neutrality"),
+        (lambda p: with_labels(p, i_ev=np.inf), "I = -E_HOMO"),
+        (lambda p: with_labels(p, e_lumo_ev=-np.inf), "A = -E_LUMO"),
         (lambda p: replace(p, positions=p.positions * np.nan), "finite values"),
         (lambda p: PairData.concat([p, p[:1]]), "distinct pairs"),
         (lambda p: p[:0], "shapes"),
@@ -119,3 +125,12 @@ def test_summary_states_every_label_and_what_is_missing(pairs):
     assert "  fermi_level_ev: empty" in blocks["Missing"]
     assert f"  softness_evinv: {labels['softness_evinv'].isna().sum()}, expected" in text
     assert set(labels) <= set(blocks)
+
+
+def test_an_infinite_value_differs_from_every_other(pairs):
+    table = compare(pairs, with_labels(pairs, distance_ang=np.inf))
+    assert table.loc["distance_ang", "n"] == len(pairs)
+    assert table.loc["distance_ang", "mean_abs_difference"] == np.inf
+    assert np.isnan(table.loc["distance_ang", "correlation"])
+    infinite = with_labels(pairs, distance_ang=np.inf)
+    assert compare(infinite, infinite).loc["distance_ang", "mean_abs_difference"] == 0

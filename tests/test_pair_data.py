@@ -324,10 +324,6 @@ def without_a_label(path):
     np.savez(path, **content)
 
 
-def with_more(path):
-    np.savez(path, **dict(np.load(path)), forces=np.zeros(3))
-
-
 def with_wrong_shape(path):
     np.savez(path, **dict(np.load(path)) | {"charges": np.zeros((2, 2))})
 
@@ -341,7 +337,6 @@ def with_wrong_shape(path):
         text,
         plain_array,
         without_a_label,
-        with_more,
         with_wrong_shape,
     ],
 )

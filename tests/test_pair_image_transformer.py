@@ -270,7 +270,7 @@ def test_parameters_are_checked_in_fit_and_named(parameter, value):
         ([["H", "H"], ["H", np.nan]], ValueError, "row 1: the element is missing"),
         ([["H", None]], ValueError, "row 0: the element is missing"),
         ([["H", "H"], ["H", 8]], TypeError, "row 1: 8"),
-        ([[1, 8]], TypeError, "row 0: 1"),
+        ([[1, 0]], ValueError, "row 0: 0 is not an atomic number"),
         (np.empty((0, 2), dtype=object), ValueError, "0 sample"),
     ],
 )

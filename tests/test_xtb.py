@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from qcanvas_sklearn.datasets import PairData, _xtb, load_pairs
 from qcanvas_sklearn.datasets import _xtb_engine as engine
 from qcanvas_sklearn.datasets._xtb import compute_pairs, xtb_source
 from qcanvas_sklearn.images import PairImageTransformer, pair_amplitudes, render
+from qcanvas_sklearn.images.sources import get_resolver
 from qcanvas_sklearn.targets import identity_residuals
 
 # Equilibrium bond lengths in Å: K. P. Huber, G. Herzberg, Molecular Spectra and Molecular
@@ -275,6 +277,48 @@ def test_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
     compute_pairs([["H", "H"]])
     files = [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()]
     assert files == ["xtb/GFN1-xTB/300K/relaxed/H_H.npz"]
+
+
+def nobody(uid):
+    raise KeyError(uid)
+
+
+@pytest.mark.parametrize("trouble", ["a file in its place", "no home", "disk full"])
+def test_without_a_place_for_the_cache_pairs_are_computed_all_the_same(
+    tmp_path, monkeypatch, trouble
+):
+    expected = compute_pairs(TWELVE[:3], cache=False)
+    monkeypatch.setenv("QCANVAS_DATA", str(tmp_path / "file" / "folder"))
+    (tmp_path / "file").touch()
+    if trouble == "no home":
+        monkeypatch.delenv("QCANVAS_DATA")
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", nobody)
+    elif trouble == "disk full":
+        monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
+        monkeypatch.setattr("numpy.savez_compressed", disk_full)
+    for compute in (
+        lambda: compute_pairs(TWELVE[:3]),
+        lambda: get_resolver("xtb")(expected.z, None).pairs,
+    ):
+        with pytest.warns(UserWarning, match="not kept .*QCANVAS_DATA") as caught:
+            assert_same(expected, compute())
+        assert len(caught) == 1
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
+
+
+def disk_full(file, **arrays):
+    file.write(b"half of it")
+    raise OSError("No space left on device")
+
+
+def test_a_cache_that_can_only_be_read_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
+    first = compute_pairs(TWELVE[:3])
+    monkeypatch.setattr("numpy.savez_compressed", disk_full)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(first, compute_pairs(TWELVE[:3]))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign"])

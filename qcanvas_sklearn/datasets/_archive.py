@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._files import open_regular
+from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import alphabetical_rank, atomic_numbers, valence_orbital_populations
 from ..rendering import (
     AMPLITUDES_OF_CHANNEL,
@@ -23,27 +25,28 @@ from ..rendering import (
 from ..structures import N_ORBITALS, PairData, pair_amplitudes, save_atomically
 from ..targets import HARTREE_IN_EV, LABELS, Label
 from ._labels import DIPOLE_LABELS
-from ._safe_pickle import Rows, read_arrays
+from ._safe_pickle import read_object_array
 
 __all__ = ["DOI", "read_archive", "read_npz", "write_npz"]
 
 DOI = "10.5281/zenodo.20631934"
 
 _LAYOUT = {
-    "images": Rows("f", (10, 32, 32)),
-    "geometries": Rows("f", (2, 4)),
-    "elements": Rows("UO", (2,)),
-    "labels": Rows("O", ()),
-    "metadata": Rows("O", ()),
-    "pair_names": Rows("UO", ()),
+    "images": Spec("f", ("n", 10, 32, 32)),
+    "geometries": Spec("f", ("n", 2, 4)),
+    "elements": Spec("UO", ("n", 2), width=64),
+    "labels": Spec("O", ("n",)),
+    "metadata": Spec("O", ("n",)),
+    "pair_names": Spec("UO", ("n",), width=64),
 }
-_MAX_BYTES = 4 * 2**30
+# Images that are redrawn at a time take several times their memory.
+_REDRAWN_ROWS = 256
 # Populations are stored with seven digits; an atom lacks or gains whole electrons where
 # its number of valence electrons is another one.
 _CHARGE_TOLERANCE = 1e-3
 
 
-def read_npz(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> PairData:
+def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> PairData:
     """Read a file in the layout of the QuantumCanvas archive, safely.
 
     The archive holds pickled Python objects. They are rebuilt from plain values only: a
@@ -54,8 +57,9 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> Pa
     path : path-like
         The ``.npz`` file, as the archive's authors, their builder or :func:`write_npz`
         wrote it.
-    max_bytes : int, default=4 GiB
-        Largest accepted size of the decompressed arrays.
+    max_bytes : int, default=1 GiB
+        Largest accepted size of the decompressed arrays, which is known, and checked,
+        before the memory for them is taken.
 
     Returns
     -------
@@ -102,13 +106,15 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> Pa
 
 
 def read_archive(
-    path: str | os.PathLike[str], *, provenance: str | None = None, max_bytes: int = _MAX_BYTES
+    path: str | os.PathLike[str], *, provenance: str | None = None, max_bytes: int = MAX_BYTES
 ) -> PairData:
     """:func:`read_npz` of a file whose `provenance` may be known otherwise."""
     path = Path(path)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
-            arrays = read_arrays(file, _LAYOUT, max_bytes)
+            arrays = read_arrays(
+                file, _LAYOUT, max_bytes=max_bytes, unpickle=read_object_array
+            )
             pairs = _to_pairs(arrays, provenance or _provenance(arrays["metadata"], path))
         except Exception as error:
             # zipfile and zlib fail in many ways on damaged files; all mean the same here.
@@ -143,12 +149,15 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
     rank = alphabetical_rank()[atomic_numbers(elements)]
     reverse = rank[:, 0] > rank[:, 1]
     if reverse.any():
-        images = images.astype(np.float32)
-        images[reverse] = _exchange_atoms(images[reverse])
+        images = images.astype(np.float32, copy=False)
+        for start in range(0, len(images), _REDRAWN_ROWS):
+            rows = start + np.flatnonzero(reverse[start : start + _REDRAWN_ROWS])
+            images[rows] = _exchange_atoms(images[rows])
         elements[reverse] = elements[reverse, ::-1]
         # A half turn about x keeps the first atom below the second.
         geometries[reverse] = geometries[reverse, ::-1] * [1, -1, -1, 1]
         labels.loc[reverse, DIPOLE_LABELS[1:]] *= -1
+    images.flags.writeable = False  # so that it is taken as it is, without a copy
     populations = geometries[..., 3]
     charges = _charges(elements, populations, labels["total_charge"].to_numpy())
     return PairData(

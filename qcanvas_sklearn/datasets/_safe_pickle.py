@@ -1,4 +1,4 @@
-"""Arrays of an ``.npz`` file, pickled ones included, read without running the file.
+"""Pickled arrays of plain values, rebuilt without running the pickle.
 
 A pickle is a program for a stack machine whose instructions can import and call whatever
 the file names. The machine below knows the instructions that build plain values, dicts
@@ -11,26 +11,16 @@ the C stack.
 
 from __future__ import annotations
 
-import math
 import pickletools
 import re
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_ROWS", "Rows", "read_arrays", "read_object_array"]
-
-#: Most rows that an array may have.
-MAX_ROWS = 1_000_000
-
-# Objects take some sixty times the bytes of the instructions that build them. The
-# archive needs 1.3 kB of pickle a row.
-_PICKLE_BYTES_PER_ROW = 4096
-_PICKLE_BYTES = 2**20
+__all__ = ["read_object_array"]
 
 _MULTIARRAY = r"numpy\.(core|_core)\.multiarray"
 _IMITATED = re.compile(
@@ -38,22 +28,6 @@ _IMITATED = re.compile(
     r"|_codecs\.encode"
 )
 _SCALAR_CODE = re.compile(r"[bifu][1248]|U\d{1,4}")
-
-
-class Rows(NamedTuple):
-    """What the rows of an array must be.
-
-    Attributes
-    ----------
-    kinds : str
-        Accepted kinds of data type: ``"f"`` real numbers, ``"U"`` text, ``"O"`` pickled
-        objects.
-    shape : tuple of int
-        Shape of one row.
-    """
-
-    kinds: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -127,8 +101,10 @@ class _Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
-    def run(self, data: bytes) -> Any:
-        for instruction, argument, _ in pickletools.genops(data):
+    def run(self, data: bytes, max_steps: int) -> Any:
+        for n, (instruction, argument, _) in enumerate(pickletools.genops(data)):
+            if n == max_steps:
+                raise ValueError(f"more than {max_steps} instructions of pickled data")
             step = _STEPS.get(instruction.name)
             if step is None:
                 _refuse(f"{instruction.name} {'' if argument is None else argument}".strip())
@@ -229,13 +205,15 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
 }  # fmt: skip
 
 
-def read_object_array(data: bytes) -> NDArray[np.object_]:
+def read_object_array(data: bytes, max_steps: int = 10**6) -> NDArray[np.object_]:
     """Rebuild a pickled object array from plain values alone.
 
     Parameters
     ----------
     data : bytes
         Pickle of protocol 2 to 5.
+    max_steps : int, default=1,000,000
+        Most instructions to follow; each takes some hundred bytes of memory at most.
 
     Returns
     -------
@@ -249,7 +227,7 @@ def read_object_array(data: bytes) -> NDArray[np.object_]:
         If the pickle asks for anything else, which is then named, or is damaged.
     """
     try:
-        array = _Machine().run(data)
+        array = _Machine().run(data, max_steps)
     except ValueError:
         raise
     except Exception as error:
@@ -259,106 +237,3 @@ def read_object_array(data: bytes) -> NDArray[np.object_]:
         raise ValueError("pickled data other than an array of objects")
     items = np.fromiter(array.items, dtype=object, count=len(array.items))
     return items.reshape(array.shape)
-
-
-@dataclass(frozen=True)
-class _Member:
-    """One array of the file: what its header says, and where its data start."""
-
-    info: zipfile.ZipInfo
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype
-    start: int
-
-    @property
-    def pickled(self) -> bool:
-        return self.dtype.kind == "O"
-
-
-def _read_header(archive: zipfile.ZipFile, name: str) -> _Member:
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise ValueError(f"it has no array {name!r}") from None
-    with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        # Later versions are for headers beyond 64 kB, which no array of ours has.
-        if version != (1, 0):
-            raise ValueError(f"{name} is in version {version} of numpy's format, not (1, 0)")
-        header = np.lib.format.read_array_header_1_0(stream)
-        return _Member(info, *header, stream.tell())
-
-
-def _check_member(name: str, member: _Member, rows: Rows, n_rows: int) -> None:
-    expected = (n_rows, *rows.shape)
-    if member.shape != expected:
-        raise ValueError(f"{name} has shape {member.shape}, expected {expected}")
-    if member.dtype.kind not in rows.kinds:
-        raise ValueError(f"{name} has the data type {member.dtype}")
-    size = member.info.file_size - member.start
-    if member.pickled:
-        allowed = _PICKLE_BYTES + n_rows * _PICKLE_BYTES_PER_ROW
-        if size > allowed:
-            raise ValueError(
-                f"{name} holds {size} bytes of pickled data, more than {allowed} for "
-                f"{n_rows} rows"
-            )
-    elif size != math.prod(member.shape) * member.dtype.itemsize:
-        raise ValueError(f"{name} holds {size} bytes, which do not fit its shape {expected}")
-
-
-def _read_data(archive: zipfile.ZipFile, name: str, member: _Member) -> NDArray:
-    with archive.open(member.info) as stream:
-        stream.read(member.start)
-        data = stream.read()
-    if not member.pickled:
-        flat = np.frombuffer(data, member.dtype)
-        return flat.reshape(member.shape, order="F" if member.fortran else "C")
-    try:
-        array = read_object_array(data)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    if array.shape != member.shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {member.shape}")
-    return array
-
-
-def read_arrays(
-    file: BinaryIO, layout: Mapping[str, Rows], max_bytes: int
-) -> dict[str, NDArray]:
-    """Read arrays of equal length from an ``.npz`` file.
-
-    Every size is known and checked before the memory for it is taken.
-
-    Parameters
-    ----------
-    file : binary file
-        The file, open for reading. Order does not matter; other members are left alone.
-    layout : mapping of str to Rows
-        The arrays to read. The first states the number of rows and should not be pickled.
-    max_bytes : int
-        Largest size of all of them together, decompressed.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Arrays of numbers, of text, or of plain Python objects; some are read-only.
-
-    Raises
-    ------
-    ValueError
-        If an array is absent, has another shape or too many bytes, or pickled data ask
-        for anything but plain values. A damaged file may raise other exceptions too.
-    """
-    with zipfile.ZipFile(file) as archive:
-        members = {name: _read_header(archive, name) for name in layout}
-        total = sum(member.info.file_size for member in members.values())
-        if total > max_bytes:
-            raise ValueError(f"its arrays take {total} bytes, more than max_bytes={max_bytes}")
-        n_rows = next(iter(members.values())).shape[0]
-        if not 0 <= n_rows <= MAX_ROWS:
-            raise ValueError(f"it has {n_rows} rows, accepted are 0 to {MAX_ROWS}")
-        for name, member in members.items():
-            _check_member(name, member, layout[name], n_rows)
-        return {name: _read_data(archive, name, member) for name, member in members.items()}

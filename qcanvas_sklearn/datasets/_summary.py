@@ -142,7 +142,10 @@ def check_pair_data(pairs: PairData) -> list[Finding]:
     >>> all(finding.passed is not False for finding in check_pair_data(load_pairs().pairs))
     True
     """
-    return [*_check_arrays(pairs), *_check_geometry_and_charges(pairs), *_check_labels(pairs)]
+    checks = (_check_arrays, _check_geometry_and_charges, _check_labels)
+    # Infinite values are what the checks look for, and no reason for warnings of numpy.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [finding for check in checks for finding in check(pairs)]
 
 
 def _check_arrays(pairs: PairData) -> Iterator[Finding]:
@@ -171,7 +174,7 @@ def _agreement(
     check: str, names: NDArray, difference: NDArray, unit: str, tolerance: float = _TOLERANCE
 ) -> Finding:
     """Whether differences stay below a tolerance; NaN stands for nothing to compare."""
-    known = np.isfinite(difference)
+    known = ~np.isnan(difference)
     if not known.any():
         return Finding(check, None, "nothing to compare")
     worst = int(np.nanargmax(difference))
@@ -197,8 +200,9 @@ def _check_labels(pairs: PairData) -> Iterator[Finding]:
         inputs = [pairs.labels[key].to_numpy(dtype=np.float64) for key in identity.inputs]
         given = pairs.labels[identity.target].to_numpy(dtype=np.float64)
         difference = np.abs(given - identity.function(*inputs))
-        with np.errstate(invalid="ignore"):
-            relative = difference / np.maximum(1.0, np.abs(given))
+        # An infinite label is infinitely wrong, not by infinity over infinity.
+        size = np.where(np.isinf(given), 1.0, np.maximum(1.0, np.abs(given)))
+        relative = difference / size
         finding = _agreement(identity.formula, pairs.names, relative, "")
         if finding.detail != "nothing to compare":
             detail = f"largest residual {residuals[identity.formula]:.2g}"
@@ -226,8 +230,8 @@ def compare(a: PairData, b: PairData) -> pd.DataFrame:
     -------
     DataFrame
         One row for each numeric or boolean label with a value in both for some pair:
-        ``n`` common values, Pearson ``correlation`` (NaN where either is constant), and
-        ``mean_abs_difference`` in the unit of the label.
+        ``n`` common values, Pearson ``correlation`` (NaN where either is constant or
+        infinite), and ``mean_abs_difference`` in the unit of the label.
 
     Raises
     ------
@@ -257,15 +261,17 @@ def compare(a: PairData, b: PairData) -> pd.DataFrame:
             source.labels[key].iloc[index].to_numpy(dtype=np.float64, na_value=np.nan)
             for source, index in ((a, in_a), (b, in_b))
         ]
-        common = np.isfinite(values).all(axis=0)
+        common = ~np.isnan(values).any(axis=0)
         if common.any():
             x, y = (value[common] for value in values)
-            rows[key] = (len(x), _pearson(x, y), float(np.abs(x - y).mean()))
+            # Where both are infinite, they are equal.
+            difference = np.subtract(x, y, out=np.zeros_like(x), where=x != y)
+            rows[key] = (len(x), _pearson(x, y), float(np.abs(difference).mean()))
     columns = ["n", "correlation", "mean_abs_difference"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return out.rename_axis("label").astype({"n": np.int64})
 
 
 def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    constant = np.ptp(x) == 0 or np.ptp(y) == 0
-    return float("nan") if constant else float(np.corrcoef(x, y)[0, 1])
+    undefined = not np.isfinite([x, y]).all() or np.ptp(x) == 0 or np.ptp(y) == 0
+    return float("nan") if undefined else float(np.corrcoef(x, y)[0, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
@@ -77,7 +78,8 @@ def compute_pairs(
         Keep results on disk and reuse them: one file for every pair, written as soon as
         it is done, so that an interrupted call continues where it stopped. True stands
         for ``$QCANVAS_DATA``, by default ``~/qcanvas_data``. Damaged files, and files of
-        another version of tblite, are computed anew.
+        another version of tblite, are computed anew. Where nothing can be written, pairs
+        are computed all the same, with a warning.
     verbose : int, default=0
         Report the progress on standard error where it is not 0.
 
@@ -109,6 +111,11 @@ def compute_pairs(
         If tblite is not installed.
     TypeError, ValueError
         If an element is unknown or heavier than radon, or an argument is out of range.
+
+    Warns
+    -----
+    UserWarning
+        If results cannot be kept.
 
     References
     ----------
@@ -278,11 +285,24 @@ def _check_range(distances: NDArray[np.float64]) -> None:
 def _cache_directory(cache: bool | str | os.PathLike[str], settings: _Settings) -> Path | None:
     if cache is False:
         return None
-    root = data_home(None if cache is True else cache)
-    directory = root / "xtb" / settings.method / f"{settings.temperature:g}K"
-    for kind in ("relaxed", "given"):
-        (directory / kind).mkdir(parents=True, exist_ok=True)
+    try:
+        root = data_home(None if cache is True else cache)
+        directory = root / "xtb" / settings.method / f"{settings.temperature:g}K"
+        for kind in ("relaxed", "given"):
+            (directory / kind).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _warn_of_no_cache(error)
+        return None
     return directory
+
+
+def _warn_of_no_cache(error: OSError) -> None:
+    warnings.warn(
+        f"results of xTB are not kept and will be computed again: {error}. Name a folder that "
+        "can be written to by cache or by the environment variable QCANVAS_DATA",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _jobs(rows: NDArray[np.float64]) -> Iterator[_Job]:
@@ -303,6 +323,14 @@ def _read_cached(path: Path, key: str) -> NDArray[np.void] | None:
     return records if fits else None
 
 
+def _keep(
+    finished: list[tuple[_Job, NDArray[np.void]]], settings: _Settings, directory: Path
+) -> None:
+    for job, records in finished:
+        content = {"key": np.array(job.key(settings)), "records": records}
+        save_atomically(job.path(directory), content)
+
+
 def _compute(
     jobs: list[_Job],
     settings: _Settings,
@@ -321,11 +349,13 @@ def _compute(
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         calls = (delayed(_compute_chunk)(chunk, settings) for chunk in _chunks(missing))
         for finished in parallel(calls):
-            for job, records in finished:
-                results[job] = records
-                if directory is not None:
-                    content = {"key": np.array(job.key(settings)), "records": records}
-                    save_atomically(job.path(directory), content)
+            results.update(finished)
+            if directory is not None:
+                try:
+                    _keep(finished, settings, directory)
+                except OSError as error:
+                    _warn_of_no_cache(error)
+                    directory = None
             _report(len(results), len(jobs), verbose)
     return np.concatenate([np.empty(0, engine.RECORD), *(results[job] for job in jobs)])
 

@@ -1,6 +1,13 @@
 """Records of arrays: what is known about atoms and pairs of them."""
 
-from ._check import PAIR_COLUMNS, CheckedPairs, check_pairs, looks_like_pairs, validate_pairs
+from ._check import (
+    PAIR_COLUMNS,
+    CheckedPairs,
+    check_pairs,
+    looks_like_pairs,
+    might_be_atomic_numbers,
+    validate_pairs,
+)
 from ._pairs import N_ORBITALS, PairData, empty_labels, pair_amplitudes, save_atomically
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "check_pairs",
     "empty_labels",
     "looks_like_pairs",
+    "might_be_atomic_numbers",
     "pair_amplitudes",
     "save_atomically",
     "validate_pairs",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from numbers import Integral, Number
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from ..elements import alphabetical_rank, atomic_numbers
+from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 
-__all__ = ["CheckedPairs", "check_pairs", "looks_like_pairs", "validate_pairs"]
+__all__ = [
+    "CheckedPairs",
+    "check_pairs",
+    "looks_like_pairs",
+    "might_be_atomic_numbers",
+    "validate_pairs",
+]
 
 PAIR_COLUMNS = ("element_1", "element_2")
 DISTANCE_COLUMN = "distance_ang"
@@ -34,20 +41,54 @@ class CheckedPairs(NamedTuple):
 
 
 def looks_like_pairs(X: Any) -> bool:
-    """Whether `X` is meant as element pairs: named columns, or text in two or three."""
-    if isinstance(X, pd.DataFrame) and set(PAIR_COLUMNS) <= set(X.columns):
+    """Whether `X` is meant as element pairs.
+
+    Named columns say so, and so does text (or bytes) in two or three columns. Numbers do
+    not: a table of whole numbers may be anything (see :func:`might_be_atomic_numbers`).
+    Objects that all are missing, or of which there are none, can be no table of numbers.
+    """
+    if _pair_columns(X):
         return True
     # Tables are wide, so their shape is asked for before they are converted.
-    shape = getattr(X, "shape", None)
-    if shape is not None and (len(shape) != 2 or shape[1] not in (2, 3)):
+    array = _two_dimensional(X, widths=(2, 3), dtype=object)
+    if array is None or array.dtype.kind not in "OUTS":
         return False
-    try:
-        array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
-    except ValueError:  # rows that differ in length
+    entries = array[:, :2].ravel()
+    if any(isinstance(value, (str, bytes)) for value in entries):
+        return True
+    return all(_is_missing(value) and not isinstance(value, Number) for value in entries)
+
+
+def might_be_atomic_numbers(X: Any) -> bool:
+    """Whether `X` could be element pairs written as atomic numbers.
+
+    Values alone prove nothing: this is the question whether to ask the user, not what
+    he means. Columns named ``element_1`` and ``element_2`` are his answer.
+
+    Parameters
+    ----------
+    X : array-like
+
+    Returns
+    -------
+    bool
+        True for two columns of integers (by type, not by value) from 1 to 103.
+
+    Examples
+    --------
+    >>> from qcanvas_sklearn.structures import might_be_atomic_numbers
+    >>> might_be_atomic_numbers([[47, 13]]), might_be_atomic_numbers([[47.0, 13.0]])
+    (True, False)
+    """
+    array = _two_dimensional(X, widths=(2,))
+    if array is None or not len(array):
         return False
-    if array.ndim != 2 or array.shape[1] not in (2, 3) or array.dtype.kind not in "OUT":
+    if array.dtype.kind == "O":  # as nullable integers of pandas are
+        if not all(_is_integer(value) for value in array.ravel()):
+            return False
+    elif array.dtype.kind not in "iu":
         return False
-    return any(isinstance(value, str) for value in array[:, :2].ravel())
+    return bool(((array >= 1) & (array <= MAX_Z)).all())
 
 
 def check_pairs(X: Any) -> CheckedPairs:
@@ -56,9 +97,11 @@ def check_pairs(X: Any) -> CheckedPairs:
     Parameters
     ----------
     X : array-like of shape (n, 2) or (n, 3), or DataFrame
-        Element symbols, and optionally bond lengths in Å. A DataFrame is read by its
-        columns ``element_1``, ``element_2`` and ``distance_ang`` where it has them, by
-        position otherwise.
+        Element symbols or atomic numbers, and optionally bond lengths in Å. A DataFrame,
+        of pandas or polars, is read by its columns ``element_1``, ``element_2`` and
+        ``distance_ang`` where it has them, by position otherwise. Atomic numbers are
+        integers from 1 to 103; whole floats, into which pandas turns integers beside
+        missing ones, pass in columns of these names only.
 
     Returns
     -------
@@ -68,9 +111,9 @@ def check_pairs(X: Any) -> CheckedPairs:
     Raises
     ------
     TypeError
-        If an entry that should be a symbol is not a string.
+        If an element is neither text nor an integer, or numbers stand among symbols.
     ValueError
-        If the shape is wrong, a symbol is unknown or missing, or a bond length is not a
+        If the shape is wrong, an element is unknown or missing, or a bond length is not a
         positive finite number. The message names the row.
 
     Examples
@@ -78,19 +121,10 @@ def check_pairs(X: Any) -> CheckedPairs:
     >>> from qcanvas_sklearn.structures import check_pairs
     >>> check_pairs([["Al", "Ag"]]).z
     array([[47, 13]])
+    >>> check_pairs([[13, 47]]).z
+    array([[47, 13]])
     """
-    if isinstance(X, pd.DataFrame) and set(PAIR_COLUMNS) <= set(X.columns):
-        extra = [c for c in X.columns if c not in (*PAIR_COLUMNS, DISTANCE_COLUMN)]
-        if extra:
-            raise ValueError(f"unexpected columns {extra} beside the element pairs")
-        columns = [c for c in (*PAIR_COLUMNS, DISTANCE_COLUMN) if c in X.columns]
-        X = X[columns].to_numpy(dtype=object)
-    try:
-        array = np.asarray(X, dtype=object)
-    except ValueError:
-        raise ValueError(
-            "element pairs must be an array of shape (n, 2); the rows differ in length"
-        ) from None
+    array, named = _entries(X)
     if array.ndim != 2 or array.shape[1] not in (2, 3):
         raise ValueError(
             "expected element pairs of shape (n, 2), or (n, 3) with bond lengths in "
@@ -99,7 +133,7 @@ def check_pairs(X: Any) -> CheckedPairs:
         )
     if len(array) == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-    z = _check_symbols(array[:, :2])
+    z = _check_elements(array[:, :2], whole_floats=named)
     distance = _check_distances(array[:, 2]) if array.shape[1] == 3 else None
     rank = alphabetical_rank()[z]
     swapped = rank[:, 0] > rank[:, 1]
@@ -142,23 +176,95 @@ def validate_pairs(estimator: BaseEstimator, X: Any, *, reset: bool) -> CheckedP
     return pairs
 
 
-def _check_symbols(symbols: NDArray) -> NDArray[np.int64]:
-    z = atomic_numbers(symbols)
+def _pair_columns(X: Any) -> list[str]:
+    """Columns of a table that is read by name, in our order; none where it is not."""
+    names = [name for name in getattr(X, "columns", ()) if isinstance(name, str)]
+    if not set(PAIR_COLUMNS) <= set(names):
+        return []
+    return [name for name in (*PAIR_COLUMNS, DISTANCE_COLUMN) if name in names]
+
+
+def _two_dimensional(
+    X: Any, *, widths: tuple[int, ...], dtype: type | None = None
+) -> NDArray | None:
+    """`X` as an array, itself if it is one; None unless it has one of these widths."""
+    shape = getattr(X, "shape", None)
+    if shape is not None and (len(shape) != 2 or shape[1] not in widths):
+        return None
+    try:
+        array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=dtype)
+    except ValueError:  # rows that differ in length
+        return None
+    return array if array.ndim == 2 and array.shape[1] in widths else None
+
+
+def _entries(X: Any) -> tuple[NDArray[np.object_], bool]:
+    """Entries of pairs as objects, masked ones None, and whether columns were named."""
+    columns = _pair_columns(X)
+    if columns:
+        extra = [name for name in X.columns if name not in columns]
+        if extra:
+            raise ValueError(f"unexpected columns {extra} beside the element pairs")
+        parts = [np.asarray(X[name], dtype=object) for name in columns]
+        return np.column_stack(parts), True
+    try:
+        array = np.array(X, dtype=object)
+    except ValueError:
+        raise ValueError(
+            "element pairs must be an array of shape (n, 2); the rows differ in length"
+        ) from None
+    if isinstance(X, np.ma.MaskedArray):
+        array[np.ma.getmaskarray(X)] = None
+    return array, False
+
+
+def _is_missing(value: Any) -> bool:
+    return value is np.ma.masked or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _check_elements(entries: NDArray[np.object_], whole_floats: bool) -> NDArray[np.int64]:
+    """Atomic numbers of symbols or, where there is no text, of atomic numbers."""
+    with_text = any(isinstance(value, str) for value in entries.ravel())
+    if with_text:
+        z = atomic_numbers(entries)
+    else:
+        numbers = [_as_atomic_number(value, whole_floats) for value in entries.ravel()]
+        z = np.array(numbers, dtype=np.int64).reshape(entries.shape)
     if (z == 0).any():
         row, column = np.argwhere(z == 0)[0]
-        value = symbols[row, column]
-        if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-            raise ValueError(f"row {row}: the element is missing (NaN)")
-        if not isinstance(value, str):
-            raise TypeError(
-                f"row {row}: {value!r} ({type(value).__name__}) is not an element symbol; "
-                "symbols are strings such as 'Ag'"
-            )
-        raise ValueError(
-            f"row {row}: unknown element symbol {value!r}; symbols are capitalised as in "
-            "'Ag', for Z = 1 to 103"
-        )
+        _refuse_element(f"row {row}: ", entries[row, column], with_text)
     return z
+
+
+def _as_atomic_number(value: Any, whole_floats: bool) -> int:
+    """The number itself; 0 where it is none."""
+    whole = whole_floats and isinstance(value, float) and value.is_integer()
+    return int(value) if (whole or _is_integer(value)) and 1 <= value <= MAX_Z else 0
+
+
+def _refuse_element(row: str, value: Any, with_text: bool) -> NoReturn:
+    if _is_missing(value):
+        raise ValueError(f"{row}the element is missing ({value!r})")
+    if isinstance(value, str):
+        raise ValueError(
+            f"{row}unknown element symbol {value!r}; symbols are capitalised as in 'Ag', for "
+            f"Z = 1 to {MAX_Z}"
+        )
+    if isinstance(value, bytes):
+        raise TypeError(
+            f"{row}{value!r} (bytes) is not text; decode it first, as in "
+            "numpy.char.decode(X, 'ascii')"
+        )
+    if _is_integer(value) and not with_text:
+        raise ValueError(f"{row}{value!r} is not an atomic number from 1 to {MAX_Z}")
+    what = f"{row}{value!r} ({type(value).__name__}) is not an element symbol"
+    if isinstance(value, Number) and with_text:
+        raise TypeError(f"{what}; symbols and atomic numbers cannot be mixed")
+    raise TypeError(f"{what} such as 'Ag', nor an atomic number, which is an integer")
 
 
 def _check_distances(values: NDArray) -> NDArray[np.float64]:

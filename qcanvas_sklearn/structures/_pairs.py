@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._files import written_whole
+from .._files import open_regular, written_whole
+from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 from ..rendering import channel_amplitudes, recover_amplitudes
 from ..targets import LABELS, Label
@@ -26,6 +27,22 @@ _ARRAYS = (
     "elements", "positions", "orbital_populations", "charges", "dipole", "populations",
     "quality",
 )  # fmt: skip
+_LAYOUT = {
+    "elements": Spec("U", ("n", 2), width=64),
+    "positions": Spec("f", ("n", 2, 3)),
+    "orbital_populations": Spec("f", ("n", 2, N_ORBITALS)),
+    "charges": Spec("f", ("n", 2)),
+    "dipole": Spec("f", ("n", 3)),
+    "populations": Spec("f", ("n", 2)),
+    "quality": Spec("U", ("n",)),
+    "images": Spec("f", ("n", 10, 32, 32), optional=True),
+    **{
+        f"label_{key}": Spec("U" if label.kind == "string" else "f", ("n",))
+        for key, label in LABELS.items()
+    },
+    "provenance": Spec("U", ()),
+    "skipped": Spec("U", (None, 2)),
+}
 
 
 def empty_labels(n: int) -> pd.DataFrame:
@@ -71,8 +88,9 @@ def _freeze(array: NDArray) -> NDArray:
 def _read_only(values: ArrayLike, dtype: DTypeLike) -> NDArray:
     """`values` as an array that nobody can write to: itself if it is one, else a copy."""
     array = np.asarray(values, dtype=dtype)
-    shared = array.flags.writeable or array.base is not None
-    return _freeze(array.copy()) if shared else array
+    converted = isinstance(values, np.ndarray) and array is not values
+    shared = array.base is not None or (array.flags.writeable and not converted)
+    return _freeze(array.copy() if shared else array)
 
 
 def save_atomically(path: str | os.PathLike[str], arrays: dict[str, Any]) -> None:
@@ -349,13 +367,16 @@ class PairData:
         save_atomically(path, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> PairData:
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> PairData:
         """Read a file that :meth:`save` wrote.
 
         Parameters
         ----------
         path : path-like
-            The ``.npz`` file.
+            The ``.npz`` file. Members that :meth:`save` does not write are left alone.
+        max_bytes : int, default=1 GiB
+            Largest accepted size of the decompressed arrays, which is known, and checked,
+            before the memory for them is taken.
 
         Returns
         -------
@@ -364,22 +385,35 @@ class PairData:
         Raises
         ------
         ValueError
-            If the file is not a complete one of this kind.
+            If the file is not a complete one of this kind, or too large.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            labels = pd.DataFrame({key: arrays.pop("label_" + key) for key in LABELS})
-            labels = labels.mask(labels == "")
-            provenance = str(arrays.pop("provenance"))
-            skipped = tuple((str(item), str(why)) for item, why in arrays.pop("skipped"))
-            return cls(**arrays, labels=labels, provenance=provenance, skipped=skipped)
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"{os.fspath(path)!r} is not a complete PairData file: {error}"
-            ) from error
+        with open_regular(path) as file:
+            try:
+                arrays = read_arrays(file, _LAYOUT, max_bytes=max_bytes)
+                return cls._from_members({k: _freeze(array) for k, array in arrays.items()})
+            except Exception as error:
+                # zipfile and zlib fail in many ways on damaged files; all mean the same.
+                raise ValueError(
+                    f"{os.fspath(path)!r} is not a complete PairData file, or too large: "
+                    f"{error}"
+                ) from error
+
+    @classmethod
+    def _from_members(cls, arrays: dict[str, NDArray]) -> PairData:
+        columns = {}
+        for key in LABELS:
+            column = arrays.pop("label_" + key)
+            if column.dtype.kind == "U":
+                column = column.astype(object)
+                column[column == ""] = None
+            columns[key] = column
+        provenance, skipped = str(arrays.pop("provenance")), arrays.pop("skipped")
+        return cls(
+            **arrays,  # type: ignore[arg-type]
+            labels=pd.DataFrame(columns, copy=False),
+            provenance=provenance,
+            skipped=tuple((str(item), str(why)) for item, why in skipped),
+        )
 
 
 def pair_amplitudes(pairs: PairData) -> NDArray[np.float64]:
