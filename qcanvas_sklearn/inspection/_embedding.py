@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from .._validation import check_choice
 from ..elements import MAX_Z, atomic_numbers, block_letters, property_values, symbols
 from ..nn import SwapSymmetric
 from ..nn.layers import element_one_hot
-from ..training.data import as_tensors
+from ..training import DenseRows, evaluation_module
 from ._model import network_model, taking_tables
 
 __all__ = ["element_embedding"]
@@ -112,28 +111,30 @@ def element_embedding(
 
 def _element_vectors(model: Any, z: NDArray[np.int64]) -> NDArray[np.float64]:
     """Vectors (n, k) of the elements; those of an ensemble's members side by side."""
-    module = copy.deepcopy(model.net_.module_).to(device="cpu", dtype=torch.float64).eval()
+    device = torch.device("cpu")
+    module = evaluation_module(model.net_, device)
     members = [part.network for part in module.modules() if isinstance(part, SwapSymmetric)]
-    inputs = as_tensors(_probe(model, z), torch.device("cpu"), torch.float64)
+    inputs = _probe(model, z).to(device, torch.float64).batch(slice(None))
     vectors = [_first_features(member, inputs) for member in members]
     return torch.cat(vectors, dim=1).numpy()
 
 
-def _probe(model: Any, z: NDArray[np.int64]) -> dict[str, NDArray]:
+def _probe(model: Any, z: NDArray[np.int64]) -> DenseRows:
     """Inputs of homonuclear pairs that differ in nothing but their element."""
     model = taking_tables(model)
-    layout = model.reader_.layout_
-    table = np.zeros((len(z), layout.n_columns))
-    views = layout.unpack(table)
-    views["z"][:] = z[:, None]
-    views["distance_ang"][:] = _BOND_LENGTH
+    columns = model.reader_.columns_
+    table = np.zeros((len(z), columns.n_columns))
+    places = columns.layout.unpack(columns.positions[None])
+    table[:, places["z"][0]] = z[:, None]
+    table[:, places["distance_ang"]] = _BOND_LENGTH
     if hasattr(model, "feature_names_in_"):
         table = pd.DataFrame(table, columns=model.feature_names_in_)
-    inputs = model.reader_.read(model, table)
-    return {
+    rows = model.reader_.read(model, table)
+    arrays = {
         name: array if name == "z" else np.broadcast_to(array[:1], array.shape)
-        for name, array in inputs.items()
+        for name, array in rows.arrays.items()
     }
+    return DenseRows(arrays, rows.scaling)
 
 
 def _first_features(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:

@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..images import PairLayout
+from ..images.layout import PairColumns, find_columns
 from ..structures import looks_like_pairs
-from ..training.data import as_tensors
+from ..training import evaluation_module, precision
 
 __all__ = [
     "TableModel",
@@ -42,14 +43,26 @@ class TableModel:
         What it sees of the rows that were passed.
     columns : Index or None
         Names of the columns, where the model is given a DataFrame.
-    layout : PairLayout or None
-        What the columns hold, where they are those of a pair.
+    pair_columns : PairColumns or None
+        Where in the table the columns of a pair are, if it has any.
     """
 
     model: Any
     table: NDArray
     columns: pd.Index | None
-    layout: PairLayout | None
+    pair_columns: PairColumns | None
+
+    @property
+    def layout(self) -> PairLayout | None:
+        """What the columns of a pair hold."""
+        return None if self.pair_columns is None else self.pair_columns.layout
+
+    def positions(self) -> dict[str, NDArray[np.int64]]:
+        """Positions in the table of what :meth:`PairLayout.unpack` gives a name."""
+        if self.pair_columns is None:
+            return {}
+        views = self.pair_columns.layout.unpack(self.pair_columns.positions[None])
+        return {name: view[0] for name, view in views.items()}
 
     def wrap(self, table: NDArray) -> Any:
         """A table of the same columns in the container that the model knows."""
@@ -85,15 +98,15 @@ def table_model(estimator: Any, X: Any) -> TableModel:
     """
     check_is_fitted(estimator)
     estimator = getattr(estimator, "best_estimator_", estimator)
-    table, model, layout = X, estimator, None
+    table, model, drawing = X, estimator, None
     if isinstance(estimator, Pipeline):
-        start, layout = _end_of_drawing(estimator, X)
+        start, drawing = _end_of_drawing(estimator, X)
         if start:
             table, model = estimator[:start].transform(X), estimator[start:]
             model = model[0] if len(model) == 1 else model
     if looks_like_pairs(table):
         reader = getattr(model, "reader_", None)
-        if reader is None or reader.transformer_ is None:
+        if getattr(reader, "transformer_", None) is None:
             raise ValueError(
                 f"{type(model).__name__} takes element pairs without showing the table that "
                 "it makes of them; pass a Pipeline whose first step is a PairImageTransformer"
@@ -103,10 +116,12 @@ def table_model(estimator: Any, X: Any) -> TableModel:
     values = check_array(
         table, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
     )
-    if layout is None:
-        reader = getattr(model, "reader_", None)
-        layout = PairLayout.infer(values, columns) if reader is None else reader.layout_
-    return TableModel(model, values, columns, layout)
+    pair_columns = find_columns(table)
+    if pair_columns is None:
+        pair_columns = getattr(getattr(model, "reader_", None), "columns_", None)
+    if pair_columns is None and drawing is not None:
+        pair_columns = PairColumns(drawing, np.arange(drawing.n_columns))
+    return TableModel(model, values, columns, pair_columns)
 
 
 def _end_of_drawing(pipe: Pipeline, X: Any) -> tuple[int, PairLayout | None]:
@@ -129,13 +144,12 @@ def taking_tables(model: Any) -> Any:
     ValueError
         If the model is no network of this package.
     """
-    transformer = network_model(model).reader_.transformer_
-    if transformer is None:
+    reader = network_model(model).reader_
+    if getattr(reader, "transformer_", None) is None:
         return model
     model = copy.copy(model)
-    model.reader_ = copy.copy(model.reader_)
-    model.reader_.transformer_ = None
-    model.n_features_in_ = transformer.layout_.n_columns
+    model.reader_ = reader.behind_drawing()
+    model.n_features_in_ = reader.columns_.n_columns
     vars(model).pop("feature_names_in_", None)  # those of the pairs
     return model
 
@@ -186,12 +200,12 @@ def network_inputs(
     """
     model = network_model(seen.model)
     model.predict(seen.wrap(seen.table))  # refuses what cannot be predicted
-    module = copy.deepcopy(model.net_.module_).to(device="cpu", dtype=torch.float64).eval()
-    inputs = model.reader_.read(model, seen.wrap(seen.table))
+    device = torch.device("cpu")
+    rows = model.reader_.read(model, seen.wrap(seen.table))
 
     def batches() -> Iterator[dict[str, Tensor]]:
-        for start in range(0, len(seen.table), batch_size):
-            batch = {name: array[start : start + batch_size] for name, array in inputs.items()}
-            yield as_tensors(batch, torch.device("cpu"), torch.float64)
+        for start in range(0, len(rows), batch_size):
+            batch = rows.take(slice(start, start + batch_size))
+            yield batch.to(device, precision(device)).batch(slice(None))
 
-    return module, batches()
+    return evaluation_module(model.net_, device), batches()

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._validation import check_choice
-from ..images import PairLayout
 from ._model import TableModel, check_target, network_inputs, table_model
 
 __all__ = ["saliency_maps"]
@@ -93,9 +92,9 @@ def saliency_maps(
     if method == "gradient":
         maps = _gradients(seen, target)
         if times_input:
-            maps *= layout.unpack(seen.table)["image"]
+            maps *= seen.table[:, seen.positions()["image"]]
     else:
-        maps = _occlusions(seen, layout, target, patch_size)
+        maps = _occlusions(seen, target, patch_size)
     return maps if signed else np.abs(maps)
 
 
@@ -103,7 +102,7 @@ def _gradients(seen: TableModel, target: int | str) -> NDArray[np.float64]:
     module, batches = network_inputs(seen)
     model = seen.model
     position = check_target(target, model, len(model.scaler_.scale))
-    if "image" not in model.reader_.names:
+    if "image" not in model.reader_.spec.names:
         raise ValueError(
             f"{type(model).__name__} sees the mean of each channel and no pixels; use "
             'method="occlusion", or a network of images'
@@ -115,26 +114,28 @@ def _gradients(seen: TableModel, target: int | str) -> NDArray[np.float64]:
         # Of an ensemble (b, m), the prediction is the mean of the members.
         total = outputs.reshape(len(outputs), -1).mean(dim=1).sum()
         parts.append(torch.autograd.grad(total, inputs["image"])[0].numpy())
-    return np.concatenate(parts) * model.scaler_.scale[position]
+    # The network sees standardised pixels, the user the ones that he drew.
+    per_pixel = model.scaler_.scale[position] / model.reader_.scaling_["image"].scale
+    return np.concatenate(parts) * per_pixel[:, None, None]
 
 
 def _occlusions(
-    seen: TableModel, layout: PairLayout, target: int | str, patch_size: int
+    seen: TableModel, target: int | str, patch_size: int
 ) -> NDArray[np.float64]:
     before = seen.predict(seen.table)
     position = check_target(target, seen.model, before.shape[1])
     table = np.array(seen.table)
-    image = layout.unpack(table)["image"]
-    means = image.mean(axis=(2, 3), keepdims=True)
-    maps = np.empty(image.shape)
-    for channel in range(image.shape[1]):
-        for patch in _patches(image.shape[-1], patch_size):
-            pixels = (slice(None), channel, *patch)
-            kept = image[pixels].copy()
-            image[pixels] = means[:, channel]
+    places = seen.positions()["image"]
+    maps = np.empty((len(table), *places.shape))
+    for channel, pixels in enumerate(places):
+        means = table[:, pixels.ravel()].mean(axis=1, keepdims=True)
+        for patch in _patches(places.shape[-1], patch_size):
+            covered = pixels[patch].ravel()
+            kept = table[:, covered]
+            table[:, covered] = means
             change = before[:, position] - seen.predict(table)[:, position]
-            maps[pixels] = change[:, None, None]
-            image[pixels] = kept
+            maps[(slice(None), channel, *patch)] = change[:, None, None]
+            table[:, covered] = kept
     return maps
 
 
