@@ -70,11 +70,12 @@ class Labels(NamedTuple):
         """Rows with a label at least, shape (n,)."""
         return np.asarray(np.isfinite(self.values).any(axis=1))
 
-    def keys(self, single: str = "y") -> list[str]:
-        """Names; without any `single`, or ``y0``, ``y1``, ..."""
+    def keys(self, single: str = "y", several: str = "y{}") -> list[str]:
+        """Names; without any `single`, or of more than one ``y0``, ``y1``, ..."""
         if self.names is not None:
             return self.names
-        return [single] if self.single else [f"y{j}" for j in range(self.values.shape[1])]
+        n_targets = self.values.shape[1]
+        return [single] if n_targets == 1 else [several.format(j) for j in range(n_targets)]
 
     def plain(self) -> Any:
         """Labels for any estimator: NaN where one is missing, of the shape they came in.

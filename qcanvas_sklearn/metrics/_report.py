@@ -93,7 +93,8 @@ def target_report(
         names = [names] if isinstance(names, str) else list(names)
     true, *predicted = read_columns(y_true, y_pred, y_std, names=names)
     n_observed = np.isfinite(true.values).sum(axis=0)
-    keys = names if names is not None else list(true.names or range(len(n_observed)))
+    known: list[Any] = list(true.names or range(len(n_observed)))
+    keys = known if names is None else names
     if len(keys) != len(n_observed):
         raise ValueError(f"names={keys} are {len(keys)}, y_true has {len(n_observed)} targets")
     units = target_units(keys)

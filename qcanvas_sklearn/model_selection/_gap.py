@@ -203,7 +203,7 @@ def _errors(
     fold: _Fold, labels: Labels, inside: NDArray, outside: NDArray
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of the result, one per target, without the name of the split."""
-    for j, name in enumerate(labels.names or map(str, range(labels.values.shape[1]))):
+    for j, name in enumerate(labels.keys("0", "{}")):
         column = labels.values[:, j]
         sides = [column[rows] for rows in (fold.train, fold.inside, fold.outside)]
         counts = [int(np.isfinite(side).sum()) for side in sides]
