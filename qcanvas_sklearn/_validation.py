@@ -119,7 +119,7 @@ def _objects(y: Any) -> NDArray[np.object_]:
     import pandas as pd
 
     array = np.array(_cells(y), dtype=object)
-    missing = np.asarray(pd.isna(array)) | _IS_MASKED(array).astype(bool)
+    missing = np.asarray(pd.isna(array)) | np.asarray(_IS_MASKED(array), dtype=bool)
     if isinstance(y, np.ma.MaskedArray):
         missing |= np.ma.getmaskarray(y)
     array[missing] = None
@@ -392,4 +392,6 @@ def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
 
 def take_rows(data: Any, rows: NDArray) -> Any:
     """Rows of an array, a table, a series, a record, or a list, by position or mask."""
-    return _safe_indexing(data, rows)
+    if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
+        return _safe_indexing(data, rows)
+    return data[rows]  # records of this package know what a row is
