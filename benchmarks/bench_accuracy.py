@@ -61,8 +61,9 @@ def main() -> None:
         X, y = load_pairs(target=target, return_X_y=True)
         for name in args.models:
             start = time.perf_counter()
+            cv = ElementPairKFold(args.folds, shuffle=True, random_state=0)
             errors = -cross_val_score(
-                MODELS[name], X, y, cv=ElementPairKFold(args.folds), n_jobs=args.n_jobs,
+                MODELS[name], X, y, cv=cv, n_jobs=args.n_jobs,
                 scoring="neg_mean_absolute_error",
             )  # fmt: skip
             seconds = time.perf_counter() - start

@@ -80,7 +80,7 @@ trees = make_pipeline(images, ExtraTreesRegressor(50, max_features=0.3, random_s
 transformer = make_pipeline(images, ViTRegressor(n_hidden=32, max_epochs=12, random_state=0))
 sums = make_pipeline(ImageAmplitudes(), FunctionTransformer(with_sums))
 scalars = PairImageTransformer(include=["atoms", "orbitals", "charges"])
-cv = ElementPairKFold(2)
+cv = ElementPairKFold(2, shuffle=True, random_state=0)
 studies = {
     "trees": ablation_study(
         trees, X, y, ablations={"amplitudes": ImageAmplitudes(), "with sums": sums}, cv=cv

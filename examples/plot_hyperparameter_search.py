@@ -25,7 +25,7 @@ from qcanvas_sklearn import (
     PairImageTransformer,
     load_pairs,
 )
-from qcanvas_sklearn.metrics import target_report
+from qcanvas_sklearn.metrics import get_scorer, target_report
 
 X, y = load_pairs(target="frontier", return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=1200, random_state=0)
@@ -40,10 +40,9 @@ distributions = {
 }
 
 # %%
-# The score counts the labels that there are; scikit-learn's own refuses NaN. Its name is
-# known once ``qcanvas_sklearn.metrics`` is imported. With ``memory`` every candidate with
-# the same images reads them from disk. Drawing them takes no time here; it does where the
-# transformer computes the pairs first (``source="xtb"``).
+# The score counts the labels that there are; scikit-learn's own refuses NaN. With ``memory``
+# every candidate with the same images reads them from disk. Drawing them takes no time here;
+# it does where the transformer computes the pairs first (``source="xtb"``).
 with TemporaryDirectory() as folder:
     pipe = Pipeline(
         [
@@ -56,8 +55,8 @@ with TemporaryDirectory() as folder:
         pipe,
         distributions,
         n_iter=8,
-        scoring="neg_masked_mean_absolute_error",
-        cv=ElementPairKFold(2),
+        scoring=get_scorer("neg_masked_mean_absolute_error"),
+        cv=ElementPairKFold(2, shuffle=True, random_state=0),
         random_state=0,
     )
     search.fit(X_train, y_train)

@@ -38,7 +38,7 @@ print(
 # is compared with the threshold afterwards. Balanced classes count the same in training,
 # whatever their sizes.
 network = {"n_hidden": 32, "max_epochs": 12, "random_state": 0}
-cv = ElementPairKFold(3)
+cv = ElementPairKFold(3, shuffle=True, random_state=0)
 classifier = GATv2Classifier(class_weight="balanced", **network)
 probability = cross_val_predict(classifier, X, metal_like, cv=cv, method="predict_proba")[:, 1]
 predicted_gap = cross_val_predict(GATv2Regressor(**network), X, gap, cv=cv)

@@ -69,7 +69,7 @@ models = {
 }
 
 if __name__ == "__main__":
-    cv = ElementPairKFold(5)
+    cv = ElementPairKFold(5, shuffle=True, random_state=0)
     predicted = {
         name: cross_val_predict(model, X, y, cv=cv, n_jobs=2) for name, model in models.items()
     }

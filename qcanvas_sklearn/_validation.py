@@ -4,7 +4,7 @@ weights, names out of a few, and rows of whatever container.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "Labels",
     "align_columns",
     "check_choice",
+    "check_choices",
     "check_n_rows",
     "check_observed",
     "check_weight",
@@ -23,14 +24,28 @@ __all__ = [
     "observed_rows",
     "read_classes",
     "read_labels",
+    "read_observed",
     "take_rows",
 ]
+
+# What a list made of a masked array holds in place of a hidden value.
+_IS_MASKED = np.frompyfunc(lambda value: value is np.ma.masked, 1, 1)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raise a ValueError unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} is not one of {sorted(choices)}")
+
+
+def check_choices(name: str, values: Any, choices: Iterable[str]) -> None:
+    """Raise a ValueError unless `values` is a sequence of distinct ones of `choices`."""
+    known = list(choices)
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise ValueError(f"{name} must be a sequence out of {known}, got {values!r}")
+    unknown = [value for value in values if value not in known]
+    if unknown or len(values) == 0 or len(set(values)) < len(values):
+        raise ValueError(f"{name} must be distinct and out of {known}, got {values!r}")
 
 
 class Labels(NamedTuple):
@@ -55,11 +70,26 @@ class Labels(NamedTuple):
         """Rows with a label at least, shape (n,)."""
         return np.asarray(np.isfinite(self.values).any(axis=1))
 
-    def keys(self, single: str = "y") -> list[str]:
-        """Names; without any `single`, or ``y0``, ``y1``, ..."""
+    def keys(self, single: str = "y", several: str = "y{}") -> list[str]:
+        """Names; without any `single`, or of more than one ``y0``, ``y1``, ..."""
         if self.names is not None:
             return self.names
-        return [single] if self.single else [f"y{j}" for j in range(self.values.shape[1])]
+        n_targets = self.values.shape[1]
+        return [single] if n_targets == 1 else [several.format(j) for j in range(n_targets)]
+
+    def plain(self) -> Any:
+        """Labels for any estimator: NaN where one is missing, of the shape they came in.
+
+        A table or a series of pandas where they had names, else an array.
+        """
+        import pandas as pd
+
+        values = self.values[:, 0] if self.single else self.values
+        if self.names is None:
+            return values
+        if self.single:
+            return pd.Series(values, name=self.names[0])
+        return pd.DataFrame(values, columns=self.names)
 
 
 def column_names(y: Any) -> list[str] | None:
@@ -75,38 +105,62 @@ def column_names(y: Any) -> list[str] | None:
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
+def _cells(y: Any) -> Any:
+    """`y` as numpy reads it without turning integers beside a missing one into floats."""
+    if isinstance(y, np.ndarray) or not hasattr(y, "to_numpy"):
+        return y
+    if hasattr(y, "to_list"):  # a series of whatever make
+        return y.to_list()
+    return y.rows() if hasattr(y, "rows") else y.to_numpy(dtype=object)
+
+
 def _objects(y: Any) -> NDArray[np.object_]:
     """`y` as an array of Python objects, None where a value is missing in any make."""
     import pandas as pd
 
-    hidden = np.ma.getmaskarray(y) if isinstance(y, np.ma.MaskedArray) else None
-    if not isinstance(y, np.ndarray) and hasattr(y, "to_numpy"):
-        y = y.to_numpy()
-    array = np.array(y, dtype=object)
-    missing = np.asarray(pd.isna(array))
-    if hidden is not None:
-        missing = missing | hidden
+    array = np.array(_cells(y), dtype=object)
+    missing = np.asarray(pd.isna(array)) | np.asarray(_IS_MASKED(array), dtype=bool)
+    if isinstance(y, np.ma.MaskedArray):
+        missing |= np.ma.getmaskarray(y)
     array[missing] = None
     return array
 
 
-def _floats(y: Any) -> Any:
-    """`y` with NaN for whatever stands for a missing number."""
-    if not isinstance(y, (np.ndarray, list, tuple)):
-        if not hasattr(y, "to_numpy"):
-            return y
+def _floats(y: Any, input_name: str, **options: Any) -> NDArray[np.float64]:
+    """`y` as float64, NaN for whatever stands for a missing number."""
+    if not isinstance(y, np.ndarray) and hasattr(y, "to_numpy"):
         y = y.to_numpy()
-    if getattr(y, "dtype", np.dtype(object)).kind in "fiub" and not np.ma.isMaskedArray(y):
-        return y
+    if isinstance(y, (np.ndarray, list, tuple)):
+        kind = getattr(y, "dtype", np.dtype(object)).kind
+        if kind not in "fiub" or np.ma.isMaskedArray(y):
+            y = _numbers(y, input_name)
+    return check_array(
+        y, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=input_name, **options
+    )
+
+
+def _numbers(y: Any, input_name: str) -> Any:
     try:
         objects = _objects(y)
     except ValueError:  # rows that differ in length: check_array says so
         return y
     objects[objects == None] = np.nan  # noqa: E711
-    return objects
+    try:
+        return objects.astype(np.float64)
+    except (TypeError, ValueError):
+        wrong = next((v for v in objects.ravel().tolist() if not _is_number(v)), objects)
+        raise ValueError(f"{input_name} holds {wrong!r}, which is no number") from None
 
 
-def read_labels(y: Any, *, input_name: str = "y") -> Labels:
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def read_labels(y: Any, *, input_name: str = "y", allow_infinite: bool = False) -> Labels:
     """Read numeric labels of shape (n,) or (n, t).
 
     Parameters
@@ -115,6 +169,8 @@ def read_labels(y: Any, *, input_name: str = "y") -> Labels:
         Labels. NaN, None, NA and masked values are missing.
     input_name : str, default="y"
         What messages call it.
+    allow_infinite : bool, default=False
+        Read infinite values as well.
 
     Returns
     -------
@@ -126,10 +182,8 @@ def read_labels(y: Any, *, input_name: str = "y") -> Labels:
         If a value is infinite or no number, two columns have one name, or there are more
         than two axes.
     """
-    values = check_array(
-        _floats(y), dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan",
-        allow_nd=True, input_name=input_name,
-    )  # fmt: skip
+    finite = False if allow_infinite else "allow-nan"
+    values = _floats(y, input_name, ensure_all_finite=finite)
     if values.ndim > 2:
         raise ValueError(
             f"{input_name} has shape {values.shape}, expected (n,) or (n, n_targets)"
@@ -216,15 +270,62 @@ def check_n_rows(y: Any, n: int, *, input_name: str = "y") -> None:
         )
 
 
-def check_observed(labels: Labels, *, input_name: str = "y") -> None:
-    """Raise a ValueError that names the targets without any label."""
-    empty = ~np.isfinite(labels.values).any(axis=0)
-    if empty.any():
-        keys = labels.names or range(len(empty))
-        which = [key for key, bare in zip(keys, empty, strict=True) if bare]
-        raise ValueError(
-            f"targets {which} of {input_name} have no observed label: every value is NaN"
-        )
+def check_observed(
+    labels: Labels, weight: NDArray[np.float64] | None = None, *, input_name: str = "y"
+) -> None:
+    """Raise a ValueError that names the targets without any label.
+
+    Parameters
+    ----------
+    labels : Labels
+        What was given.
+    weight : ndarray of shape (n,) or None, default=None
+        Weights of the rows; a row without any counts as one without labels.
+    input_name : str, default="y"
+        What messages call the labels.
+
+    Raises
+    ------
+    ValueError
+        If a target has no label.
+    """
+    observed = np.isfinite(labels.values)
+    why = ": every value is NaN"
+    if weight is not None and observed.any(axis=0).all():
+        observed &= (weight > 0)[:, np.newaxis]
+        why = " with a weight above zero"
+    counts = observed.sum(axis=0)
+    if not counts.all():
+        keys: Iterable[Any] = labels.names or range(len(counts))
+        which = [key for key, count in zip(keys, counts, strict=True) if count == 0]
+        raise ValueError(f"targets {which} of {input_name} have no observed label{why}")
+
+
+def read_observed(y: Any, n: int, *, input_name: str = "y") -> Labels:
+    """Read the numeric labels of n rows, a label at least of each target.
+
+    Parameters
+    ----------
+    y : array-like, Series or DataFrame of pandas or polars, or masked array
+        As for :func:`read_labels`.
+    n : int
+        Number of rows of X.
+    input_name : str, default="y"
+        What messages call it.
+
+    Returns
+    -------
+    Labels
+
+    Raises
+    ------
+    ValueError
+        As :func:`read_labels`, and if there are not n rows or a target has no label.
+    """
+    labels = read_labels(y, input_name=input_name)
+    check_n_rows(labels.values, n, input_name=input_name)
+    check_observed(labels, input_name=input_name)
+    return labels
 
 
 def align_columns(
@@ -277,11 +378,9 @@ def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
     """
     if sample_weight is None:
         return np.ones(n)
-    weight = check_array(
-        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
-    )
-    if weight.ndim == 0:
-        weight = np.full(n, float(weight))
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n, sample_weight)
+    weight = _floats(sample_weight, "sample_weight")
     if weight.shape != (n,):
         raise ValueError(f"sample_weight has shape {weight.shape}, expected ({n},)")
     if (weight < 0).any():
@@ -293,4 +392,6 @@ def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
 
 def take_rows(data: Any, rows: NDArray) -> Any:
     """Rows of an array, a table, a series, a record, or a list, by position or mask."""
-    return _safe_indexing(data, rows)
+    if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
+        return _safe_indexing(data, rows)
+    return data[rows]  # records of this package know what a row is

@@ -394,7 +394,7 @@ def test_study_errors_name_the_value(few_pairs, few_images, gap, regression_tabl
         ablation_study(make_pipeline(PairDescriptorTransformer(), Ridge()), few_pairs[0], gap)
     with pytest.raises(ValueError, match="ablations of your own"):
         ablation_study(Ridge(), *regression_table)
-    with pytest.raises(ValueError, match=r"\['e_g_ev'\] have no observed label"):
+    with pytest.raises(ValueError, match=r"\['e_g_ev'\] of y have no observed"):
         ablation_study(Ridge(), few_images, gap * np.nan)
 
 

@@ -1,8 +1,6 @@
-"""Scores: against independent formulas, with missing labels, by name in scikit-learn."""
+"""Scores: against independent formulas, with missing labels, as scikit-learn's scorers."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -29,7 +27,6 @@ from qcanvas_sklearn.metrics import (
     sharpness,
     target_report,
 )
-from qcanvas_sklearn.metrics._scorers import register_scorers
 
 NAN = float("nan")
 POINT = {
@@ -253,14 +250,16 @@ SCORES_BY_NAME = {
 
 
 @pytest.mark.parametrize("name", SCORES_BY_NAME)
-def test_scikit_learn_finds_the_scores_by_name(name, table):
+def test_scorers_by_name_are_what_scikit_learn_takes(name, table):
     X, y = table
     model = ObservedMean().fit(X, y)
     value = SCORES_BY_NAME[name](y, model.predict(X))
-    for scorer in (check_scoring(model, scoring=name), sklearn.metrics.get_scorer(name),
+    for scorer in (check_scoring(model, scoring=get_scorer(name)), SCORERS[name],
                    get_scorer(name), pickle.loads(pickle.dumps(get_scorer(name)))):  # fmt: skip
         assert scorer(model, X, y) == value
-    scores = cross_val_score(ObservedMean(), X, y, scoring=name, cv=3, error_score="raise")
+    scores = cross_val_score(
+        ObservedMean(), X, y, scoring=get_scorer(name), cv=3, error_score="raise"
+    )
     train, test = np.arange(20, 60), np.arange(20)
     first = ObservedMean().fit(X[train], y.iloc[train]).predict(X[test])
     assert scores[0] == SCORES_BY_NAME[name](y.iloc[test], first)
@@ -271,22 +270,38 @@ def test_the_names_are_those_that_are_documented():
     assert set(SCORERS) == set(SCORES_BY_NAME)
 
 
-def test_a_search_finds_the_best_by_name_in_two_processes(table):
+def test_a_search_finds_the_best_by_several_scores_in_two_processes(table):
     X, y = table
     search = GridSearchCV(
         ObservedMean(), {"shift": [5.0, 0.0, -5.0]}, cv=3, n_jobs=2, error_score="raise",
-        scoring=list(SCORERS), refit="neg_masked_mean_absolute_error",
+        scoring=SCORERS, refit="neg_masked_mean_absolute_error",
     )  # fmt: skip
     search.fit(X, y)
     assert search.best_params_ == {"shift": 0.0}
-    alone = GridSearchCV(ObservedMean(), search.param_grid, cv=3, scoring="masked_r2")
+    alone = GridSearchCV(
+        ObservedMean(), search.param_grid, cv=3, scoring=get_scorer("masked_r2"),
+        error_score="raise",
+    )  # fmt: skip
     np.testing.assert_array_equal(
         alone.fit(X, y).cv_results_["mean_test_score"],
         search.cv_results_["mean_test_masked_r2"],
     )
 
 
-def test_the_packages_regressors_are_scored_by_name(few_pairs):
+def test_a_search_inside_a_cross_validation_is_scored_in_worker_processes(table):
+    X, y = table
+    search = GridSearchCV(
+        ObservedMean(), {"shift": [5.0, 0.0]}, cv=2, error_score="raise",
+        scoring=get_scorer("neg_masked_median_absolute_error"),
+    )  # fmt: skip
+    scores = cross_val_score(
+        search, X, y, cv=3, n_jobs=2, scoring=get_scorer("masked_r2"), error_score="raise"
+    )
+    alone = cross_val_score(ObservedMean(), X, y, cv=3, scoring=get_scorer("masked_r2"))
+    np.testing.assert_array_equal(scores, alone)
+
+
+def test_the_packages_regressors_are_scored(few_pairs):
     from qcanvas_sklearn import PairMLPRegressor  # here: the processes above need no torch
 
     X, y = few_pairs
@@ -294,56 +309,32 @@ def test_the_packages_regressors_are_scored_by_name(few_pairs):
     assert y.isna().to_numpy().any()
     result = cross_validate(
         PairMLPRegressor(n_hidden=16, max_epochs=1, unseen_elements="allow", random_state=0),
-        X, y, cv=2, scoring=["masked_r2", "neg_masked_mae_over_mad"],
-        error_score="raise",
+        X, y, cv=2, error_score="raise",
+        scoring={name: get_scorer(name) for name in ("masked_r2", "neg_masked_mae_over_mad")},
     )  # fmt: skip
     assert (result["test_neg_masked_mae_over_mad"] < 0).all()
     assert np.isfinite(result["test_masked_r2"]).all()
 
 
-def test_permutation_importance_takes_the_names(table):
+def test_permutation_importance_takes_the_scorers(table):
     X, y = table
     importance = permutation_importance(
-        ObservedMean().fit(X, y), X, y, scoring="masked_r2", n_repeats=1
+        ObservedMean().fit(X, y), X, y, scoring=get_scorer("masked_r2"), n_repeats=1
     )
     assert (importance.importances_mean == 0).all()
 
 
-def test_the_package_may_be_imported_before_scikit_learn():
-    # The other way round is what this file does.
-    code = (
-        "import qcanvas_sklearn.metrics\n"
-        "from sklearn.dummy import DummyRegressor\n"
-        "from sklearn.model_selection import cross_val_score\n"
-        "print(cross_val_score(DummyRegressor(), [[0]] * 6, [0, 2] * 3, cv=3,\n"
-        "                      scoring='neg_masked_mean_absolute_error'))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (out.stdout.strip(), out.stderr) == ("[-1. -1. -1.]", "")
-
-
-def test_without_scikit_learns_registry_the_names_still_give_scorers(monkeypatch, table):
-    monkeypatch.delattr("sklearn.metrics._scorer._SCORERS")
-    register_scorers()
-    scorer = get_scorer("masked_r2")
-    scores = cross_val_score(ObservedMean(), *table, scoring=scorer, error_score="raise")
-    assert np.isfinite(scores).all()
-
-
-def test_a_name_that_scikit_learn_has_is_left_as_it_is(monkeypatch):
-    theirs = sklearn.metrics.make_scorer(sklearn.metrics.r2_score)
-    monkeypatch.setitem(sklearn.metrics._scorer._SCORERS, "masked_r2", theirs)
-    register_scorers()
-    assert repr(sklearn.metrics.get_scorer("masked_r2")) == repr(theirs)
-
-
-def test_scikit_learns_own_scorers_stay_and_a_wrong_name_is_an_error(table):
-    assert "r2" in sklearn.metrics.get_scorer_names()
+def test_scikit_learns_registry_is_left_alone():
+    assert not set(SCORERS) & set(sklearn.metrics.get_scorer_names())
     assert repr(get_scorer("r2")) == repr(sklearn.metrics.get_scorer("r2"))
     with pytest.raises(ValueError, match="scoring='masked_mae' is neither one of .*masked_r2"):
         get_scorer("masked_mae")
-    with pytest.raises(ValueError, match="'scoring' parameter of cross_val_score"):
-        cross_val_score(ObservedMean(), *table, scoring="masked_mae")
+
+
+def test_a_scorer_by_name_is_a_copy():
+    with sklearn.config_context(enable_metadata_routing=True):
+        get_scorer("masked_r2").set_score_request(sample_weight=True)
+        assert "True" not in repr(get_scorer("masked_r2").get_metadata_routing())
 
 
 # -------------------------------------------------------------------- report
@@ -412,9 +403,9 @@ def test_a_target_without_labels_is_reported_as_such(outcomes):
         ([1.0, 2.0], np.ones((2, 2)), {}, "do not match"),
         ([1.0, np.inf], [1.0, 1.0], {}, "y_true contains infinity"),
         ([1.0, NAN], [1.0, NAN], {}, "y_pred contains NaN"),
-        (pd.DataFrame({"a": [1.0], "b": [NAN]}), [[1.0, 1.0]], {}, r"\['b'\] have no obs"),
+        (pd.DataFrame({"a": [1.0], "b": [NAN]}), [[1.0, 1.0]], {}, "'b'. of y_true have no"),
         ([1.0, NAN], [1.0, 1.0], {"sample_weight": [0, 1]}, "no observed label with a weight"),
-        ([1.0, 2.0], [1.0, 1.0], {"sample_weight": [1]}, "inconsistent numbers of samples"),
+        ([1.0, 2.0], [1.0, 1.0], {"sample_weight": [1]}, r"has shape \(1,\), expected"),
         ([1.0, 2.0], [1.0, 1.0], {"sample_weight": [1, -2]}, "negative, got -2"),
         ([1.0, 2.0], [1.0, 1.0], {"sample_weight": [0, 0]}, "zero in every row"),
         ([1.0, 2.0], [1.0, 1.0], {"multioutput": "mean"}, "multioutput='mean'"),
@@ -445,8 +436,51 @@ def test_levels_lie_between_0_and_1(level):
         coverage_curve([1.0], [1.0], [1.0], levels=[0.5, level])
 
 
-def test_columns_in_another_order_are_refused():
+# --------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pytest.param("polars")])
+@pytest.mark.parametrize("score", ALL)
+def test_columns_of_tables_are_matched_by_name(score, frame, outcomes):
+    if frame == "polars":
+        frame = pytest.importorskip("polars").DataFrame
+    tables = [frame(dict(zip("abc", array.T, strict=True))) for array in outcomes]
+    turned = [tables[0], *(table[["c", "a", "b"]] for table in tables[1:])]
+    each = {"multioutput": "raw_values"}
+    in_order = score(*arguments(score, *outcomes), **each)
+    np.testing.assert_array_equal(score(*arguments(score, *turned), **each), in_order)
+    # Without names in y_true, what is predicted is still matched among itself.
+    if score in UNCERTAINTY:
+        mixed = (outcomes[0], tables[1], turned[2])
+        np.testing.assert_array_equal(score(*mixed, **each), in_order)
+
+
+def test_the_report_matches_columns_by_name(outcomes):
+    true, pred, std = (pd.DataFrame(array, columns=list("abc")) for array in outcomes)
+    report = target_report(true, pred, y_std=std)
+    turned = target_report(true, pred[["b", "c", "a"]], y_std=std[["c", "a", "b"]])
+    pd.testing.assert_frame_equal(report, turned)
+    named = target_report(true.to_numpy(), pred[["b", "c", "a"]], names=["a", "b", "c"])
+    pd.testing.assert_frame_equal(named, target_report(true, pred))
+
+
+def test_tables_of_other_columns_are_an_error_that_names_both():
     y = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
-    with pytest.raises(ValueError, match=r"y_pred has the columns \['b', 'a'\]"):
-        target_report(y, y[["b", "a"]])
-    assert masked_r2_score(y, y.add_prefix("predicted_")) == 1
+    message = r"y_pred holds the targets \['a', 'c'\], expected \['a', 'b'\]"
+    with pytest.raises(ValueError, match=message):
+        masked_r2_score(y, y.rename(columns={"b": "c"}))
+    with pytest.raises(ValueError, match=r"y_std holds the targets \['a'\], expected"):
+        target_report(y, y, y_std=y[["a"]])
+    with pytest.raises(ValueError, match=r"several columns of the name \['a'\]"):
+        masked_r2_score(y, y.set_axis(["a", "a"], axis=1))
+
+
+def test_a_series_may_have_any_name():
+    y = pd.Series([1.0, 2.0], name="e_g_ev")
+    assert masked_r2_score(y, y.rename("predicted")) == 1
+    assert target_report(y, y.rename("predicted")).index.tolist() == ["e_g_ev"]
+
+
+def test_columns_without_text_for_names_go_by_position():
+    y = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
+    assert masked_r2_score(y, y.set_axis([7, 3], axis=1)) == 1

@@ -1,10 +1,13 @@
 """Splitters: what must never be on both sides, and what must be counted."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from qcanvas_sklearn import (
@@ -15,6 +18,7 @@ from qcanvas_sklearn import (
     PairImageTransformer,
     load_pairs,
 )
+from qcanvas_sklearn.elements import atomic_numbers
 
 X, Y = load_pairs(target="e_g_ev", return_X_y=True)
 PAIRS = X.to_numpy()
@@ -31,11 +35,58 @@ def test_no_pair_is_in_two_folds_and_every_labelled_row_is_tested_once():
     assert (tested == np.isfinite(y)).all()
 
 
-def test_folds_are_reproducible_and_follow_random_state():
-    first = [test.tolist() for _, test in ElementPairKFold(4).split(X, Y)]
-    assert first == [test.tolist() for _, test in ElementPairKFold(4).split(X, Y)]
-    other = [test.tolist() for _, test in ElementPairKFold(4, random_state=1).split(X, Y)]
-    assert first != other
+def folds(cv):
+    return [test.tolist() for _, test in cv.split(X, Y)]
+
+
+@pytest.mark.parametrize("kind", [ElementPairKFold, ElementGroupKFold])
+def test_shuffle_and_random_state_are_those_of_scikit_learn(kind):
+    defaults = {name: p.default for name, p in signature(KFold).parameters.items()}
+    ours = {name: p.default for name, p in signature(kind).parameters.items()}
+    assert defaults.items() <= ours.items()
+    with pytest.raises(ValueError, match="random_state=3 has no effect with shuffle=False"):
+        kind(random_state=3)
+    with pytest.raises(TypeError, match="shuffle must be an instance of"):
+        kind(shuffle="yes")
+
+    assert folds(kind(4)) == folds(kind(4))
+    shuffled = folds(kind(4, shuffle=True, random_state=0))
+    assert shuffled == folds(kind(4, shuffle=True, random_state=0)) != folds(kind(4))
+    assert shuffled != folds(kind(4, shuffle=True, random_state=1))
+    assert folds(kind(4, shuffle=True)) != folds(kind(4, shuffle=True))
+    generator = np.random.RandomState(0)
+    assert shuffled == folds(kind(4, shuffle=True, random_state=generator))
+    assert shuffled != folds(kind(4, shuffle=True, random_state=generator))
+
+
+@pytest.mark.parametrize("kind", [ElementPairKFold, ElementGroupKFold])
+def test_splitters_are_copied_and_printed_with_their_parameters(kind):
+    cv = kind(3, shuffle=True, random_state=7)
+    search = clone(GridSearchCV(DummyRegressor(), {}, cv=cv))
+    assert repr(search.cv) == repr(cv) and search.cv is not cv
+    assert folds(search.cv) == folds(cv) and cv.get_n_splits() == len(folds(cv)) == 3
+    assert "random_state=7," in repr(cv) and "shuffle=True" in repr(cv)
+
+
+def test_pairs_are_dealt_in_turn_not_in_blocks_of_elements():
+    z = atomic_numbers(PAIRS)
+    order = np.lexsort(z.T[::-1])  # by the first atom, then by the second
+    fold = np.empty(len(X), dtype=int)
+    for k, (_, test) in enumerate(ElementPairKFold(5, missing="keep").split(X)):
+        fold[test] = k
+    assert fold[order].tolist() == (np.arange(len(X)) % 5).tolist()
+    for k in range(5):  # each has some of the 75 pairs of every element
+        counts = np.array([(z[fold == k] == e).any(axis=1).sum() for e in np.unique(z)])
+        assert counts.min() > 0 and counts.max() < 38  # half of them
+
+
+def test_elements_are_dealt_in_turn_by_atomic_number():
+    held_out = [
+        np.setdiff1d(PAIRS, PAIRS[train]) for train, _ in ElementGroupKFold(5).split(X)
+    ]
+    assert [set(atomic_numbers(group)) for group in held_out] == [
+        set(np.unique(atomic_numbers(PAIRS))[k::5]) for k in range(5)
+    ]
 
 
 def test_fold_sizes_differ_by_at_most_one_pair():
@@ -47,9 +98,14 @@ def test_quantiles_bring_the_folds_closer_together():
     def spread(cv):
         return np.std([Y.iloc[test].mean() for _, test in cv.split(X, Y)])
 
-    plain = np.mean([spread(ElementPairKFold(5, random_state=s)) for s in range(10)])
+    plain = np.mean(
+        [spread(ElementPairKFold(5, shuffle=True, random_state=s)) for s in range(10)]
+    )
     stratified = np.mean(
-        [spread(ElementPairKFold(5, n_quantiles=20, random_state=s)) for s in range(10)]
+        [
+            spread(ElementPairKFold(5, shuffle=True, n_quantiles=20, random_state=s))
+            for s in range(10)
+        ]
     )
     assert stratified < 0.6 * plain
 
@@ -139,3 +195,10 @@ def test_a_fold_without_any_label_is_refused():
 def test_leave_element_out_names_its_splits():
     assert LeaveElementOut().held_out(X)[:3] == ["H", "He", "Li"]
     assert LeaveElementOut(np.array(["O", "Ag"])).held_out(X) == ["O", "Ag"]
+
+
+def test_a_symbol_alone_is_no_sequence_of_letters():
+    assert LeaveElementOut("Co").held_out(X) == ["Co"]
+    assert LeaveElementOut("Co").get_n_splits() == 1
+    with pytest.raises(ValueError, match=r"elements \['CO'\] do not occur"):
+        LeaveElementOut("CO").held_out(X)  # neither carbon and oxygen

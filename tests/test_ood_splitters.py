@@ -237,7 +237,8 @@ def test_held_out_pairs_are_reproducible_and_follow_random_state():
     def inside(**how):
         return next(PeriodSplit().split_three(X, Y, **how))[1].tolist()
 
-    assert inside() == inside() != inside(random_state=1)
+    assert inside(random_state=0) == inside(random_state=0) != inside(random_state=1)
+    assert inside() != inside()
     assert len(inside(in_distribution_fraction=0.5)) == 330
 
 
@@ -267,9 +268,9 @@ def test_the_gap_equals_a_hand_written_loop():
 
 def test_fits_at_the_same_time_give_the_same_errors():
     splits = {"heavy": PeriodSplit(), "groups": LeaveElementGroupOut(values=[1, 2, 3])}
-    one_by_one = generalization_gap(MODEL, X, Y, splits)
+    one_by_one = generalization_gap(MODEL, X, Y, splits, random_state=0)
     with parallel_config(backend="threading"):
-        together = generalization_gap(MODEL, X, Y, splits, n_jobs=2)
+        together = generalization_gap(MODEL, X, Y, splits, random_state=0, n_jobs=2)
     pd.testing.assert_frame_equal(one_by_one, together)
 
 
@@ -288,13 +289,14 @@ class Memory(RegressorMixin, BaseEstimator):
 
 def test_several_targets_have_a_row_each_and_count_their_own_labels():
     y = pd.DataFrame({"e_g_ev": Y, "mine": np.where(np.arange(len(Y)) % 2, 3.0, np.nan)})
-    errors = generalization_gap(Memory(), X, y, PairTypeSplit()).set_index("target")
+    same = {"splits": PairTypeSplit(), "random_state": 0}
+    errors = generalization_gap(Memory(), X, y, **same).set_index("target")
     assert errors["split"].unique().tolist() == ["PairTypeSplit"]
     assert errors["unit"].to_dict() == {"e_g_ev": "eV", "mine": ""}
     sides = ["n_train", "n_in", "n_out"]
     assert errors.loc["e_g_ev", sides].sum() == 2840 and errors.loc["mine", sides].sum() == 1425
     assert errors.loc["mine", ["mae_in", "mae_out", "gap", "ratio"]].tolist() == [3, 3, 0, 1]
-    unnamed = generalization_gap(Memory(), PAIRS, y.to_numpy(), PairTypeSplit())
+    unnamed = generalization_gap(Memory(), PAIRS, y.to_numpy(), **same)
     assert unnamed["target"].tolist() == ["0", "1"] and unnamed["unit"].tolist() == ["", ""]
     assert np.array_equal(unnamed.iloc[:, 3:], errors.reset_index().iloc[:, 3:])
 
@@ -309,8 +311,9 @@ def test_a_target_without_a_label_on_one_side_has_no_error_there():
 
 def test_a_list_of_pairs_with_bond_lengths_is_read_like_a_frame():
     table = [[a, b, float(d)] for (a, b), d in zip(PAIRS, LENGTHS, strict=True)]
-    from_list = generalization_gap(MODEL, table, Y.tolist(), [BondLengthSplit()])
-    from_frame = generalization_gap(MODEL, X, Y.to_numpy(), [BondLengthSplit()])
+    same = {"splits": [BondLengthSplit()], "random_state": 0}
+    from_list = generalization_gap(MODEL, table, Y.tolist(), **same)
+    from_frame = generalization_gap(MODEL, X, Y.to_numpy(), **same)
     pd.testing.assert_frame_equal(from_list, from_frame)
 
 

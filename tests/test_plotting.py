@@ -475,7 +475,7 @@ def test_errors_by_element_need_pairs_and_one_target(display, few_pairs):
         display.from_predictions(X, Y, Y.fillna(0))
     with pytest.raises(ValueError, match="plain table"):
         display.from_predictions(np.ones((3, 4)), [1, 2, 3], [1, 2, 3])
-    with pytest.raises(ValueError, match=r"X has 150 rows, y_true has shape \(3,\)"):
+    with pytest.raises(ValueError, match="X has 150 rows, y_true has 3"):
         display.from_predictions(X, [1, 2, 3], [1, 2, 3])
 
 

@@ -372,9 +372,9 @@ def test_targets_are_matched_by_name(two_targets):
         for given in (y, y[["chi_ev", "e_g_ev"]], y.to_numpy())
     ]
     assert scores[0] == scores[1] == scores[2] and len(scores[0]) == 3
-    with pytest.raises(ValueError, match=r"holds the targets \['e_g_ev', 'mu_ev'\], the model"):
+    with pytest.raises(ValueError, match=r"targets \['e_g_ev', 'mu_ev'\], expected \['e_g_ev"):
         model_report(model, X, y.set_axis(["e_g_ev", "mu_ev"], axis=1))
-    with pytest.raises(ValueError, match="y has 1 targets, the model predicts"):
+    with pytest.raises(ValueError, match="y has 1 targets, expected 2"):
         model_report(model, X, y["e_g_ev"].to_numpy())
 
 
@@ -511,7 +511,7 @@ def test_arguments_that_do_not_match(ridge, few_pairs):
         model_report(make_pipeline(PairDescriptorTransformer(), Ridge()))
     with pytest.raises(ValueError, match="X and y must be passed together"):
         model_report(ridge, X)
-    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[150, 149\]"):
+    with pytest.raises(ValueError, match="inconsistent numbers .* X has 150 rows, y has 149"):
         model_report(ridge, X, y["distance_ang"][:-1])
     with pytest.raises(ValueError, match="y has 2 targets, the model predicts 1"):
         model_report(ridge, X, y[["distance_ang", "chi_ev"]])

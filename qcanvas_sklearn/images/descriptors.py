@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._validation import check_choices
 from ..elements import element_properties, property_values
 from .transformer import BasePairTransformer
 
@@ -91,7 +92,7 @@ default=("sum", "absdiff", "product", "min", "max")
         TypeError
             If an entry that should be a symbol is not a string.
         """
-        _check_choice("operations", self.operations, OPERATIONS)
+        check_choices("operations", self.operations, OPERATIONS)
         if self.properties is None:
             chosen = [
                 name
@@ -99,7 +100,7 @@ default=("sum", "absdiff", "product", "min", "max")
                 if not np.isnan(property_values(name)[1:]).any()
             ]
         else:
-            _check_choice("properties", self.properties, element_properties())
+            check_choices("properties", self.properties, element_properties())
             chosen = list(self.properties)
         self._check_pairs(X, reset=True)
         self.properties_ = tuple(chosen)
@@ -126,15 +127,3 @@ default=("sum", "absdiff", "product", "min", "max")
 
     def _column_names(self) -> Sequence[str]:
         return [f"{op}_{name}" for name in self.properties_ for op in self.operations]
-
-
-def _check_choice(parameter: str, given: Any, accepted: Any) -> None:
-    if isinstance(given, str) or not isinstance(given, (Sequence, np.ndarray)):
-        raise ValueError(
-            f"{parameter} must be a sequence out of {list(accepted)}, got {given!r}"
-        )
-    unknown = [value for value in given if value not in accepted]
-    if unknown or len(given) == 0 or len(set(given)) < len(given):
-        raise ValueError(
-            f"{parameter} must be distinct and out of {list(accepted)}, got {given!r}"
-        )

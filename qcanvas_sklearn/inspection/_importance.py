@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import check_scoring, make_scorer
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
-from .._validation import check_choice
-from ..metrics import masked_mean_absolute_error
-from ._labels import check_labels
+from .._validation import check_choice, read_observed
+from ..metrics import get_scorer
 from ._model import TableModel, table_model
 
 __all__ = ["channel_importance"]
@@ -90,9 +89,10 @@ default="channels"
     n_repeats : int, default=5
         Permutations of each group.
     scoring : str or scorer, default=None
-        Score whose loss is measured, as in scikit-learn, of one target or several. None
-        for the increase of the mean absolute error over the observed labels, in the unit
-        of the target (the mean over several).
+        Score whose loss is measured, of one target or several: a name that
+        :func:`qcanvas_sklearn.metrics.get_scorer` knows, or a scorer. None for the
+        increase of the mean absolute error over the observed labels, in the unit of the
+        target (the mean over several).
     random_state : int, RandomState instance or None, default=None
         Draws the permutations, the same for each group.
     n_jobs : int or None, default=None
@@ -133,17 +133,15 @@ default="channels"
     check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
     seen = table_model(estimator, X)
     members = _column_groups(groups, seen)
-    labels = check_labels(y, len(seen.table))
+    labels = read_observed(y, len(seen.table))
     rows = labels.observed
     values = labels.values[rows]
-    if np.ndim(y) == 1:
+    if labels.single:
         values = values[:, 0]
     seen = TableModel(seen.model, seen.table[rows], seen.columns, seen.layout)
     model = _Regrouped(seen, list(members.values()))
-    if scoring is None:
-        scorer = make_scorer(masked_mean_absolute_error, greater_is_better=False)
-    else:
-        scorer = check_scoring(model, scoring=scoring)
+    name = "neg_masked_mean_absolute_error" if scoring is None else scoring
+    scorer = get_scorer(name) if isinstance(name, str) else check_scoring(model, scoring=name)
     in_place = np.repeat(np.arange(len(values))[:, None], len(members), axis=1)
     baseline = scorer(model, in_place, values)
     result = permutation_importance(

@@ -18,11 +18,11 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_array
 
+from .._validation import read_observed
 from ..elements import valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..structures import looks_like_pairs
 from ..targets import target_units
-from ._labels import check_labels
 
 __all__ = ["leakage_report"]
 
@@ -116,16 +116,17 @@ def leakage_report(
     [True, False]
     """
     features = _features(X, feature_names)
-    labels = check_labels(y, len(features))
+    labels = read_observed(y, len(features))
+    targets = labels.keys()
     if isinstance(cv, numbers.Integral):
         cv = KFold(cv, shuffle=True, random_state=random_state)
     splits = list(check_cv(cv).split(X, labels.values))
-    units = target_units(labels.names)
+    units = target_units(targets)
     columns = features.to_numpy(dtype=np.float64)
     factors = _factors(columns.shape[1])
     scores = _linear_scores(columns, factors, labels.values, splits)
     rows = []
-    for j, target in enumerate(labels.names):
+    for j, target in enumerate(targets):
         values = labels.values[:, j]
         seen = [(_seen(train, values), _seen(test, values)) for train, test in splits]
         if any(len(train) < 2 or len(test) == 0 for train, test in seen):

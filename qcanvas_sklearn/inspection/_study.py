@@ -14,12 +14,12 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_random_state
 
+from .._validation import Labels, read_observed, take_rows
 from ..images import CHANNEL_NAMES, PairImageTransformer, PairLayout
 from ..metrics import target_report
 from ..model_selection import ElementPairKFold
 from ..structures import PairData, looks_like_pairs
 from ._ablations import BlockSelector, ElementAblation, ImageAmplitudes, SpatialShuffle
-from ._labels import Labels, check_labels, take_rows
 
 __all__ = ["ablation_study"]
 
@@ -106,22 +106,20 @@ def ablation_study(
     (['none', 'no_image'], True)
     """
     drawn = looks_like_pairs(X)
-    if not hasattr(X, "iloc"):
-        # Element symbols beside a bond length stay what they are.
-        X = np.asarray(X, dtype=object if drawn else None)
     pipe, start = _place_for_ablations(estimator, drawn)
     chosen = _choose(ablations, _standard(pipe, start, X, random_state))
     variants = {_BASELINE: pipe}
     variants |= {name: _ablated(pipe, start, step) for name, step in chosen.items()}
-    labels = check_labels(y, len(X))
-    splits = _labelled_splits(cv, X, y, labels)
+    labels = read_observed(y, len(X))
+    splits = _labelled_splits(cv, X, labels)
     jobs = Parallel(n_jobs=n_jobs)(
-        delayed(_fold_errors)(clone(variant), X, y, labels.values, train, test)
+        delayed(_fold_errors)(clone(variant), X, labels.plain(), train, test)
         for variant in variants.values()
         for train, test in splits
     )
-    errors = np.reshape(jobs, (len(variants), len(splits), len(labels.names)))
-    return _summary(errors, list(variants), labels.names)
+    targets = labels.keys()
+    errors = np.reshape(jobs, (len(variants), len(splits), len(targets)))
+    return _summary(errors, list(variants), targets)
 
 
 def _place_for_ablations(estimator: Any, drawn: bool) -> tuple[Pipeline, int]:
@@ -205,10 +203,10 @@ def _ablated(pipe: Pipeline, start: int, step: Any) -> Pipeline:
 
 
 def _labelled_splits(
-    cv: Any, X: Any, y: Any, labels: Labels
+    cv: Any, X: Any, labels: Labels
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     splitter = ElementPairKFold(5) if cv is None else check_cv(cv)
-    splits: Iterable[Any] = splitter.split(X, y)
+    splits: Iterable[Any] = splitter.split(X, labels.plain())
     seen = labels.observed
     kept = [(rows[seen[rows]], test[seen[test]]) for rows, test in splits]
     if any(len(train) == 0 or len(test) == 0 for train, test in kept):
@@ -217,12 +215,11 @@ def _labelled_splits(
 
 
 def _fold_errors(
-    model: Any, X: Any, y: Any, values: NDArray, train: NDArray, test: NDArray
+    model: Any, X: Any, y: Any, train: NDArray, test: NDArray
 ) -> NDArray[np.float64]:
     """Mean absolute error of each target on the test rows, NaN where it has no label."""
     model.fit(take_rows(X, train), take_rows(y, train))
-    predicted = np.asarray(model.predict(take_rows(X, test)), dtype=np.float64)
-    report = target_report(values[test], predicted.reshape(len(test), -1))
+    report = target_report(take_rows(y, test), model.predict(take_rows(X, test)))
     return report["mae"].to_numpy()
 
 

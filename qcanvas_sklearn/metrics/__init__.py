@@ -1,7 +1,7 @@
 """Scores over targets with missing labels, of predictions and of their uncertainties.
 
-Importing this module also lets scikit-learn find the scorers in :data:`SCORERS` by name,
-as in ``cross_val_score(model, X, y, scoring="neg_masked_mean_absolute_error")``.
+As scikit-learn's scorers they are in :data:`SCORERS`, by name: ``cross_val_score(model, X, y,
+scoring=get_scorer("neg_masked_mean_absolute_error"))``.
 """
 
 from ._point import (
@@ -12,7 +12,7 @@ from ._point import (
     masked_root_mean_squared_error,
 )
 from ._report import target_report
-from ._scorers import SCORERS, get_scorer, register_scorers
+from ._scorers import SCORERS, get_scorer
 from ._uncertainty import (
     calibration_error,
     coverage_curve,
@@ -36,5 +36,3 @@ __all__ = [
     "sharpness",
     "target_report",
 ]
-
-register_scorers()

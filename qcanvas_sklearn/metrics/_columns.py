@@ -1,109 +1,115 @@
-"""What all scores share: shapes, missing labels, weights, and the mean over targets."""
+"""What all scores share: columns that match, missing labels, and the mean over targets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array, check_consistent_length
 
-__all__ = [
-    "Score",
-    "average_targets",
-    "check_std",
-    "check_targets",
-    "check_weight",
-    "per_target",
-    "target_keys",
-]
+from .._validation import (
+    Labels,
+    align_columns,
+    check_choice,
+    check_observed,
+    check_weight,
+    read_labels,
+)
+
+__all__ = ["Score", "average_targets", "check_std", "per_target", "read_columns"]
 
 #: A float, or an array with one entry a target: ``multioutput`` decides, so that a type
 #: checker must not.
 Score: TypeAlias = Any
 
-_MULTIOUTPUT = ("uniform_average", "raw_values")
 
+def read_columns(
+    y_true: Any, y_pred: Any, y_std: Any = None, *, names: Sequence[str] | None = None
+) -> tuple[Labels, ...]:
+    """Targets side by side; only those of y_true may be missing.
 
-def target_keys(y: Any, n_targets: int) -> list[Any]:
-    """Names that a DataFrame or Series brings along, else numbers."""
-    if hasattr(y, "columns"):
-        return list(y.columns)
-    name = getattr(y, "name", None)
-    return list(range(n_targets)) if name is None else [name]
+    Columns of two tables are matched by name, whatever their order, all others by
+    position. A series stands alone, so that its name need not be that of another.
 
+    Parameters
+    ----------
+    y_true, y_pred, y_std : array-like of shape (n,) or (n, t)
+        The last may be None.
+    names : sequence of str or None, default=None
+        Names of the columns of y_true where it brings none along.
 
-def check_targets(y_true: Any, y_pred: Any, y_std: Any = None) -> tuple[NDArray, ...]:
-    """Targets side by side, as float64 arrays of shape (n, t); only y_true may hold NaN.
+    Returns
+    -------
+    tuple of Labels
+        Of what was given, columns in the order of the first that has names.
 
     Raises
     ------
     ValueError
-        If shapes do not match, two tables have the same columns in different orders, a
-        prediction is not finite or a standard deviation is not positive.
+        If shapes or the names of two tables do not match, a prediction is not finite or
+        a standard deviation is not positive.
     """
-    true = _matrix(y_true, "y_true", ensure_all_finite="allow-nan")
-    pred = _matrix(y_pred, "y_pred")
-    _check_match(y_true, y_pred, "y_pred", true.shape == pred.shape)
-    if y_std is None:
-        return true, pred
-    std = check_std(y_std)
-    _check_match(y_true, y_std, "y_std", true.shape == std.shape)
-    return true, pred, std
+    true = read_labels(y_true, input_name="y_true")
+    if true.names is None and names is not None:
+        true = true._replace(names=list(names))
+    read = [true]
+    for name, given in (("y_pred", y_pred), ("y_std", y_std)):
+        if given is not None:
+            labels = read_labels(given, input_name=name, allow_infinite=name == "y_std")
+            read.append(_match(labels, read, name))
+    _check_finite(read[1].values)
+    if y_std is not None:
+        _check_positive(read[2].values)
+    return tuple(read)
+
+
+def _match(given: Labels, read: list[Labels], name: str) -> Labels:
+    true = read[0]
+    known = next((labels for labels in read if labels.names is not None), true)
+    if given.names and known.names and not (given.single and known.single):
+        given = align_columns(given, known.names, len(known.names), input_name=name)
+    if given.values.shape != true.values.shape:
+        raise ValueError(
+            f"y_true of shape {_shape(true)} and {name} of shape {_shape(given)} do not match"
+        )
+    return given
+
+
+def _shape(labels: Labels) -> tuple[int, ...]:
+    return labels.values.shape[:1] if labels.single else labels.values.shape
+
+
+def _check_finite(pred: NDArray[np.float64]) -> None:
+    missing = np.argwhere(np.isnan(pred))
+    if len(missing):
+        raise ValueError(f"y_pred contains NaN in {_place(missing[0], pred)}")
 
 
 def check_std(y_std: Any) -> NDArray[np.float64]:
     """Standard deviations of shape (n, t), all positive and finite."""
-    std = _matrix(y_std, "y_std", ensure_all_finite=False)
-    bad = np.argwhere(~(np.isfinite(std) & (std > 0)))
-    if len(bad):
-        row, target = bad[0]
-        place = f"row {row}" if std.shape[1] == 1 else f"row {row}, target {target}"
-        raise ValueError(
-            f"y_std must be positive and finite, got {std[row, target]} in {place}"
-        )
+    std = read_labels(y_std, input_name="y_std", allow_infinite=True).values
+    _check_positive(std)
     return std
 
 
-def _matrix(y: Any, name: str, **options: Any) -> NDArray[np.float64]:
-    array = check_array(y, input_name=name, ensure_2d=False, dtype=np.float64, **options)
-    return array.reshape(len(array), -1)
-
-
-def _check_match(y_true: Any, given: Any, name: str, same_shape: bool) -> None:
-    if not same_shape:
+def _check_positive(std: NDArray[np.float64]) -> None:
+    bad = np.argwhere(~(np.isfinite(std) & (std > 0)))
+    if len(bad):
         raise ValueError(
-            f"y_true of shape {np.shape(y_true)} and {name} of shape {np.shape(given)} "
-            "do not match"
+            f"y_std must be positive and finite, got {std[tuple(bad[0])]} in "
+            f"{_place(bad[0], std)}"
         )
-    if hasattr(y_true, "columns") and hasattr(given, "columns"):
-        expected, got = list(y_true.columns), list(given.columns)
-        if expected != got and set(expected) == set(got):
-            raise ValueError(f"{name} has the columns {got}, y_true the same as {expected}")
 
 
-def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Weights of shape (n,), none negative and not all zero; None where there are none."""
-    if sample_weight is None:
-        return None
-    weight = check_array(
-        sample_weight, input_name="sample_weight", ensure_2d=False, dtype=np.float64
-    )
-    if weight.ndim != 1:
-        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}")
-    check_consistent_length(weight, np.empty(n))
-    if (weight < 0).any():
-        raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
-    if not weight.any():
-        raise ValueError("sample_weight is zero in every row")
-    return weight
+def _place(index: NDArray[np.int64], matrix: NDArray) -> str:
+    row, target = index
+    return f"row {row}" if matrix.shape[1] == 1 else f"row {row}, target {target}"
 
 
-def average_targets(scores: NDArray[np.float64], multioutput: Any) -> Score:
+def average_targets(scores: NDArray[np.float64], multioutput: str) -> Score:
     """Mean of one score a target, or all of them."""
-    if not isinstance(multioutput, str) or multioutput not in _MULTIOUTPUT:
-        raise ValueError(f"multioutput={multioutput!r} is not one of {list(_MULTIOUTPUT)}")
+    check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
     if multioutput == "raw_values":
         return scores
     mean = scores.mean(axis=0)
@@ -117,7 +123,7 @@ def per_target(
     y_std: Any = None,
     *,
     sample_weight: Any,
-    multioutput: Any,
+    multioutput: str,
 ) -> Score:
     """Score each target over the rows that have its label and a weight above zero.
 
@@ -127,7 +133,7 @@ def per_target(
         Takes columns (m,) of the truth, the predictions and, where given, the standard
         deviations, and ``sample_weight``.
     y_true, y_pred, y_std : array-like of shape (n,) or (n, t)
-        As in :func:`check_targets`.
+        As in :func:`read_columns`.
     sample_weight : array-like of shape (n,) or None
         Weights of the rows.
     multioutput : {"uniform_average", "raw_values"}
@@ -138,20 +144,16 @@ def per_target(
     ValueError
         If the input does not fit together or a target has no label to count.
     """
-    columns = check_targets(y_true, y_pred, y_std)
-    observed = np.isfinite(columns[0])
-    weight = check_weight(sample_weight, len(observed))
+    columns = read_columns(y_true, y_pred, y_std)
+    observed = np.isfinite(columns[0].values)
+    # Not ones in place of None: scikit-learn's weighted formulas round differently.
+    weight = None if sample_weight is None else check_weight(sample_weight, len(observed))
+    check_observed(columns[0], weight, input_name="y_true")
     if weight is not None:
         observed &= (weight > 0)[:, np.newaxis]
-    counted = observed.any(axis=0)
-    if not counted.all():
-        keys = target_keys(y_true, len(counted))
-        empty = [key for key, any_label in zip(keys, counted, strict=True) if not any_label]
-        weighted = "" if weight is None else " with a weight above zero"
-        raise ValueError(f"targets {empty} have no observed label{weighted} in y_true")
     scores = [
         score(
-            *(column[seen, j] for column in columns),
+            *(column.values[seen, j] for column in columns),
             sample_weight=None if weight is None else weight[seen],
         )
         for j, seen in enumerate(observed.T)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..targets import target_units
-from ._columns import check_targets, per_target, target_keys
+from ._columns import per_target, read_columns
 from ._point import (
     masked_mae_over_mad,
     masked_mean_absolute_error,
@@ -53,8 +53,8 @@ def target_report(
         Predicted standard deviations, as from ``predict(X, return_std=True)``; adds the
         last three columns.
     names : str or sequence of str, default=None
-        Names of the targets; None takes those of a DataFrame's columns or a Series, and
-        numbers where y_true has none.
+        Names of the targets; None takes those of y_true's columns or of a series, and
+        numbers where it has none.
 
     Returns
     -------
@@ -89,16 +89,21 @@ def target_report(
     e_g_ev              eV  3  0.50
     distance_ang  angstrom  2  0.25
     """
-    columns = check_targets(y_true, y_pred, y_std)
-    n_observed = np.isfinite(columns[0]).sum(axis=0)
-    keys = _keys(names, y_true, len(n_observed))
+    if names is not None:
+        names = [names] if isinstance(names, str) else list(names)
+    true, *predicted = read_columns(y_true, y_pred, y_std, names=names)
+    n_observed = np.isfinite(true.values).sum(axis=0)
+    known: list[Any] = list(true.names or range(len(n_observed)))
+    keys = known if names is None else names
+    if len(keys) != len(n_observed):
+        raise ValueError(f"names={keys} are {len(keys)}, y_true has {len(n_observed)} targets")
     units = target_units(keys)
     report = pd.DataFrame(
         {"unit": [units[key] for key in keys], "n": n_observed},
         index=pd.Index(keys, name="target"),
     )
     labelled = n_observed > 0
-    observed = [column[:, labelled] for column in columns]
+    observed = [labels.values[:, labelled] for labels in (true, *predicted)]
     for scores, arrays in ((_POINT, observed[:2]), (_UNCERTAINTY, observed)):
         if scores is _UNCERTAINTY and y_std is None:
             break
@@ -108,12 +113,3 @@ def target_report(
                 values[labelled] = score(*arrays, multioutput="raw_values")
             report[name] = values
     return report
-
-
-def _keys(names: Any, y_true: Any, n_targets: int) -> list[Any]:
-    if names is None:
-        return target_keys(y_true, n_targets)
-    keys = [names] if isinstance(names, str) else list(names)
-    if len(keys) != n_targets:
-        raise ValueError(f"names={keys} are {len(keys)}, y_true has {n_targets} targets")
-    return keys

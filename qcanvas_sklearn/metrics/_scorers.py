@@ -1,11 +1,8 @@
-"""The scores as scikit-learn's scorers, found by name."""
+"""The scores as scikit-learn's scorers."""
 
 from __future__ import annotations
 
 import copy
-import inspect
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 from sklearn import metrics
@@ -19,9 +16,9 @@ from ._point import (
     masked_root_mean_squared_error,
 )
 
-__all__ = ["SCORERS", "get_scorer", "register_scorers"]
+__all__ = ["SCORERS", "get_scorer"]
 
-#: Scorers by the names that ``scoring`` takes; greater is better.
+#: Scorers by their names; greater is better.
 SCORERS: dict[str, Any] = {
     f"neg_{score.__name__}": make_scorer(score, greater_is_better=False)
     for score in (
@@ -36,10 +33,11 @@ SCORERS: dict[str, Any] = {
 def get_scorer(scoring: str) -> Any:
     """Scorer by its name, one of :data:`SCORERS` or of scikit-learn's.
 
-    Importing :mod:`qcanvas_sklearn.metrics` lets scikit-learn's ``scoring`` take these
-    names directly. A worker process knows only what it has imported: where it looks up
-    the name itself (a search inside a cross-validation with ``n_jobs=2``), pass the
-    scorer.
+    What ``scoring`` takes wherever scikit-learn has one, in worker processes too. It
+    looks up names among its own scorers only, so pass the scorer, or several by name::
+
+        GridSearchCV(model, grid, scoring=get_scorer("neg_masked_mean_absolute_error"))
+        cross_validate(model, X, y, scoring={"r2": get_scorer("masked_r2")})
 
     Parameters
     ----------
@@ -57,6 +55,10 @@ def get_scorer(scoring: str) -> Any:
     ValueError
         If there is no such scorer.
 
+    See Also
+    --------
+    sklearn.metrics.make_scorer : A scorer with weights or other options of a score.
+
     Examples
     --------
     >>> from qcanvas_sklearn.metrics import get_scorer
@@ -71,42 +73,3 @@ def get_scorer(scoring: str) -> Any:
         f"scoring={scoring!r} is neither one of {list(SCORERS)} nor a scorer of scikit-learn"
     )
 
-
-def register_scorers() -> None:
-    """Let scikit-learn find the scorers by name.
-
-    scikit-learn has no public way to add a name (its issue 17168), so this reaches into
-    two private places, and only here. One is the dictionary in which names are looked up.
-    The other are the sets of names against which functions and classes check their
-    ``scoring``: each copied the dictionary's keys when its module was imported; modules
-    that are imported later copy ours along. Names that scikit-learn has are left as they
-    are. Should a later release have neither place, nothing happens: :func:`get_scorer`
-    then gives the scorer that ``scoring`` takes in place of its name.
-    """
-    try:
-        from sklearn.metrics._scorer import _SCORERS as registry
-    except ImportError:
-        return
-    for name, scorer in SCORERS.items():
-        registry.setdefault(name, scorer)
-    for names in _accepted_names():
-        names.update(SCORERS)
-
-
-def _accepted_names() -> Iterator[set[str]]:
-    """Sets of names that the ``scoring`` of scikit-learn's loaded functions accepts."""
-    for path, module in list(sys.modules.items()):
-        if not path.startswith("sklearn.") or not inspect.ismodule(module):
-            continue
-        for item in list(vars(module).values()):
-            if inspect.isfunction(item):
-                constraints = getattr(item, "_skl_parameter_constraints", None)
-            elif inspect.isclass(item):
-                constraints = getattr(item, "_parameter_constraints", None)
-            else:
-                continue
-            accepted = constraints.get("scoring") if isinstance(constraints, dict) else None
-            for constraint in accepted if isinstance(accepted, list) else ():
-                names = getattr(constraint, "options", None)
-                if isinstance(names, set) and "r2" in names:
-                    yield names

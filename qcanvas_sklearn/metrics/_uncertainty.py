@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.utils import check_array, check_scalar
 
-from ._columns import Score, average_targets, check_std, check_weight, per_target
+from .._validation import check_weight
+from ._columns import Score, average_targets, check_std, per_target
 
 __all__ = [
     "calibration_error",
@@ -294,7 +295,7 @@ def sharpness(
     1.0
     """
     std = check_std(y_std)
-    weight = check_weight(sample_weight, len(std))
+    weight = None if sample_weight is None else check_weight(sample_weight, len(std))
     return average_targets(np.average(std, axis=0, weights=weight), multioutput)
 
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, GroupShuffleSplit
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar
 
-from .._validation import check_choice
+from .._validation import check_choice, check_n_rows, observed_rows
 from ..images import PairLayout
 from ..structures import CheckedPairs, check_pairs, looks_like_pairs
 
@@ -30,15 +30,15 @@ class PairRows(NamedTuple):
         Atomic numbers in canonical order.
     distance : ndarray of shape (n,), or None
         Bond lengths in Å where X states them.
-    y : ndarray of shape (n, t), or None
-        Targets.
+    y : array-like of shape (n,) or (n, t), or None
+        Targets, as they were passed.
     labelled : ndarray of bool, shape (n,)
         Rows that may be on a side.
     """
 
     z: NDArray[np.int64]
     distance: NDArray[np.float64] | None
-    y: NDArray[np.float64] | None
+    y: Any
     labelled: NDArray[np.bool_]
 
 
@@ -67,19 +67,6 @@ def pairs_of(X: Any) -> NDArray[np.int64]:
     return _read_pairs(X).z
 
 
-def _labels(y: Any, n: int) -> NDArray[np.float64] | None:
-    if y is None:
-        return None
-    options = {"ensure_2d": False, "dtype": None, "ensure_all_finite": "allow-nan"}
-    array = check_array(y, input_name="y", **options)
-    if len(array) != n:
-        raise ValueError(f"X has {n} rows, y has {len(array)}")
-    if array.dtype.kind not in "fiub":
-        # Class labels: what matters here is only whether they are there.
-        array = np.where(array == None, np.nan, 0.0)  # noqa: E711
-    return array.astype(np.float64).reshape(n, -1)
-
-
 class PairSplitter(BaseCrossValidator):
     """Split by the pairs in X and leave out rows without any label."""
 
@@ -93,8 +80,9 @@ class PairSplitter(BaseCrossValidator):
         X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`
             Element pairs.
         y : array-like of shape (n,) or (n, t), default=None
-            Targets. With ``missing="skip"`` rows whose labels are all NaN are on
-            neither side, so that any estimator and any score can be used.
+            Targets, numbers or classes. With ``missing="skip"`` rows whose labels are
+            all missing (NaN, None, NA or masked) are on neither side, so that any
+            estimator and any score can be used.
         groups : object
             Ignored.
 
@@ -124,7 +112,7 @@ class PairSplitter(BaseCrossValidator):
         y: Any = None,
         *,
         in_distribution_fraction: float = 0.1,
-        random_state: Any = 0,
+        random_state: Any = None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Rows of :meth:`split`, with a part of the training pairs held out as well.
 
@@ -141,8 +129,9 @@ class PairSplitter(BaseCrossValidator):
         in_distribution_fraction : float, default=0.1
             Part of the training pairs to hold out, between 0 and 1. All rows of one pair
             stay together.
-        random_state : int, RandomState instance or None, default=0
-            Draws the held-out pairs. The default gives the same ones every time.
+        random_state : int, RandomState instance or None, default=None
+            Draws the held-out pairs; an int gives the same ones every time. Their number,
+            which the published splits state, does not depend on it.
 
         Yields
         ------
@@ -176,11 +165,12 @@ class PairSplitter(BaseCrossValidator):
     def _read(self, X: Any, y: Any) -> PairRows:
         check_choice("missing", self.missing, ("skip", "keep"))
         z, distance = _read_pairs(X)
-        labels = _labels(y, len(z))
         labelled: NDArray[np.bool_] = np.ones(len(z), dtype=bool)
-        if labels is not None and self.missing == "skip":
-            labelled = np.any(np.isfinite(labels), axis=1)
-        return PairRows(z, distance, labels, labelled)
+        if y is not None:
+            seen = observed_rows(y)
+            check_n_rows(seen, len(z))
+            labelled = seen if self.missing == "skip" else labelled
+        return PairRows(z, distance, y, labelled)
 
     @abstractmethod
     def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:

@@ -11,11 +11,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length
 
+from .._validation import Labels, check_n_rows, read_labels, take_rows
 from ..elements import symbols
 from ..metrics import masked_mean_absolute_error
-from ..structures import looks_like_pairs
+from ..metrics._columns import read_columns
 from ..targets import target_units
 from ._base import pairs_of
 
@@ -40,7 +40,7 @@ def generalization_gap(
     splits: Any,
     *,
     in_distribution_fraction: float = 0.1,
-    random_state: Any = 0,
+    random_state: Any = None,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
     """Errors on pairs like the training pairs and on pairs unlike them.
@@ -63,8 +63,9 @@ def generalization_gap(
         Splitters of this module. Names are those of the dict, or of the classes.
     in_distribution_fraction : float, default=0.1
         Part of the training pairs to hold out, between 0 and 1.
-    random_state : int, RandomState instance or None, default=0
-        Draws the held-out pairs. The estimator has its own.
+    random_state : int, RandomState instance or None, default=None
+        Draws the held-out pairs; an int gives the same ones every time. The estimator
+        has its own.
     n_jobs : int, default=None
         Number of fits at the same time; None for 1, -1 for one per core.
 
@@ -97,47 +98,34 @@ def generalization_gap(
     >>> from qcanvas_sklearn.model_selection import PairTypeSplit, generalization_gap
     >>> X, y = load_pairs(target="e_homo_ev", return_X_y=True)
     >>> model = make_pipeline(PairDescriptorTransformer(), Ridge())
-    >>> errors = generalization_gap(model, X, y, {"metals to the rest": PairTypeSplit()})
+    >>> errors = generalization_gap(model, X, y, {"metals to the rest": PairTypeSplit()},
+    ...                             random_state=0)
     >>> print(errors.iloc[:, :6].to_string(index=False))
                  split    target unit  n_train  n_in  n_out
     metals to the rest e_homo_ev   eV     1193   133   1514
     >>> bool(errors["gap"][0] > 0)
     True
     """
-    check_consistent_length(X, y)
-    if not hasattr(X, "iloc"):
-        # Element symbols beside a bond length stay what they are.
-        X = np.asarray(X, dtype=object if looks_like_pairs(X) else None)
-    if not hasattr(y, "iloc"):
-        y = np.asarray(y)
-    options = {"ensure_2d": False, "dtype": np.float64, "ensure_all_finite": "allow-nan"}
-    truth = check_array(y, input_name="y", **options).reshape(len(y), -1)
+    labels = read_labels(y)
+    check_n_rows(labels.values, len(X))
     folds = [
         fold
         for name, splitter in _named(splits).items()
-        for fold in _folds(name, splitter, X, y, in_distribution_fraction, random_state)
+        for fold in _folds(
+            name, splitter, X, labels.values, in_distribution_fraction, random_state
+        )
     ]
     _check_unseen_elements(estimator, X, folds)
     predictions = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_predict)(clone(estimator), X, y, fold) for fold in folds
+        delayed(_fit_and_predict)(clone(estimator), X, labels.plain(), fold)
+        for fold in folds
     )
     rows = [
         (fold.name, *row)
         for fold, (inside, outside) in zip(folds, predictions, strict=True)
-        for row in _errors(fold, _target_names(y, truth), truth, inside, outside)
+        for row in _errors(fold, labels, inside, outside)
     ]
     return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-def _take(table: Any, rows: NDArray[np.int64]) -> Any:
-    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
-
-
-def _target_names(y: Any, truth: NDArray) -> list[str]:
-    names = getattr(y, "columns", [getattr(y, "name", None)])
-    if not hasattr(y, "iloc") or None in list(names):
-        names = range(truth.shape[1])
-    return [str(name) for name in names]
 
 
 def _named(splits: Any) -> dict[str, Any]:
@@ -198,18 +186,26 @@ def _check_unseen_elements(estimator: Any, X: Any, folds: list[_Fold]) -> None:
             )
 
 
-def _fit_and_predict(estimator: Any, X: Any, y: Any, fold: _Fold) -> list[NDArray]:
-    estimator.fit(_take(X, fold.train), _take(y, fold.train))
+def _fit_and_predict(
+    estimator: Any, X: Any, y: Any, fold: _Fold
+) -> list[NDArray[np.float64]]:
+    """Predictions for both sides, columns in the order of the targets."""
+    estimator.fit(take_rows(X, fold.train), take_rows(y, fold.train))
     sides = (fold.inside, fold.outside)
-    return [np.reshape(estimator.predict(_take(X, rows)), (len(rows), -1)) for rows in sides]
+    columns = [
+        read_columns(take_rows(y, rows), estimator.predict(take_rows(X, rows)))
+        for rows in sides
+    ]
+    return [predicted.values for _, predicted in columns]
 
 
 def _errors(
-    fold: _Fold, names: list[str], truth: NDArray, inside: NDArray, outside: NDArray
+    fold: _Fold, labels: Labels, inside: NDArray, outside: NDArray
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of the result, one per target, without the name of the split."""
-    for j, name in enumerate(names):
-        sides = [truth[rows, j] for rows in (fold.train, fold.inside, fold.outside)]
+    for j, name in enumerate(labels.keys("0", "{}")):
+        column = labels.values[:, j]
+        sides = [column[rows] for rows in (fold.train, fold.inside, fold.outside)]
         counts = [int(np.isfinite(side).sum()) for side in sides]
         mae_in, mae_out = _mae(sides[1], inside[:, j]), _mae(sides[2], outside[:, j])
         ratio = mae_out / mae_in if mae_in else np.nan

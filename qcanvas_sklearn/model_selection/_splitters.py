@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state, check_scalar
 
+from .._validation import read_labels
 from ..elements import SYMBOLS, block_letters, property_values, symbols
 from ._base import PairRows, PairSplitter, pairs_of
 
@@ -23,18 +24,25 @@ def _check_n_splits(n_splits: Any, n_items: int, what: str) -> None:
         raise ValueError(f"n_splits={n_splits} is larger than the number of {what}, {n_items}")
 
 
+def _check_shuffle(shuffle: Any, random_state: Any) -> None:
+    check_scalar(shuffle, "shuffle", (bool, np.bool_))
+    if not shuffle and random_state is not None:
+        raise ValueError(
+            f"random_state={random_state!r} has no effect with shuffle=False; leave it None, "
+            "or set shuffle=True"
+        )
+
+
 def _strata(
-    y: NDArray[np.float64] | None,
-    n_quantiles: int,
-    pair_of_row: NDArray[np.int64],
-    n_pairs: int,
+    y: Any, n_quantiles: int, pair_of_row: NDArray[np.int64], n_pairs: int
 ) -> NDArray[np.int64]:
     """Quantile bin of each pair's mean label; unlabelled pairs are a bin of their own."""
-    if y is None or y.shape[1] != 1:
+    values = None if y is None else read_labels(y).values
+    if values is None or values.shape[1] != 1:
         raise ValueError("n_quantiles needs y with a single target")
-    seen = np.isfinite(y[:, 0])
+    seen = np.isfinite(values[:, 0])
     counts = np.bincount(pair_of_row, weights=seen, minlength=n_pairs)
-    sums = np.bincount(pair_of_row, np.where(seen, y[:, 0], 0.0), minlength=n_pairs)
+    sums = np.bincount(pair_of_row, np.where(seen, values[:, 0], 0.0), minlength=n_pairs)
     means = np.divide(sums, counts, out=np.full(n_pairs, np.nan), where=counts > 0)
     edges = np.nanquantile(means, np.linspace(0, 1, n_quantiles + 1)[1:-1])
     return np.asarray(np.where(counts > 0, np.searchsorted(edges, means), n_quantiles))
@@ -52,16 +60,22 @@ class ElementPairKFold(PairSplitter):
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
-    shuffle : bool, default=True
-        Deal the pairs in random order. Tables are often sorted by element, so that
-        unshuffled folds are blocks of elements.
+    shuffle : bool, default=False
+        Deal the pairs in random order. Otherwise they are sorted by their elements and
+        dealt in turn, one to each fold, whatever the order of the rows: no fold is a
+        block of elements, and all are the same every time.
+    random_state : int, RandomState instance or None, default=None
+        Order of the pairs with ``shuffle=True``; an int gives the same folds every time.
     n_quantiles : int or None, default=None
         Stratify by this many quantiles of a single target, so that all folds have nearly
         the same distribution of labels.
     missing : {"skip", "keep"}, default="skip"
         Leave rows without any label out of both sides, or keep them.
-    random_state : int, RandomState instance or None, default=0
-        Order of the pairs. The default gives the same folds every time.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is set with ``shuffle=False``.
 
     Examples
     --------
@@ -69,23 +83,24 @@ class ElementPairKFold(PairSplitter):
     >>> from qcanvas_sklearn.model_selection import ElementPairKFold
     >>> X, y = load_pairs(target="e_g_ev", return_X_y=True)
     >>> [(len(train), len(test)) for train, test in ElementPairKFold(5).split(X, y)][:2]
-    [(2271, 569), (2273, 567)]
+    [(2273, 567), (2273, 567)]
     """
 
     def __init__(
         self,
         n_splits: int = 5,
         *,
-        shuffle: bool = True,
+        shuffle: bool = False,
+        random_state: Any = None,
         n_quantiles: int | None = None,
         missing: str = "skip",
-        random_state: Any = 0,
     ) -> None:
+        _check_shuffle(shuffle, random_state)
         self.n_splits = n_splits
         self.shuffle = shuffle
+        self.random_state = random_state
         self.n_quantiles = n_quantiles
         self.missing = missing
-        self.random_state = random_state
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Number of folds."""
@@ -171,7 +186,7 @@ class LeaveElementOut(_LeaveOut):
 
     Parameters
     ----------
-    elements : sequence of str or None, default=None
+    elements : str, sequence of str or None, default=None
         Elements to hold out, one split each; None for all that occur, in order of Z.
     missing : {"skip", "keep"}, default="skip"
         Leave rows without any label out of both sides, or keep them.
@@ -189,12 +204,15 @@ class LeaveElementOut(_LeaveOut):
     [75, 75]
     """
 
-    def __init__(self, elements: Sequence[str] | None = None, *, missing: str = "skip") -> None:
+    def __init__(
+        self, elements: str | Sequence[str] | None = None, *, missing: str = "skip"
+    ) -> None:
         self.elements = elements
         self.missing = missing
 
     def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
-        return "element", np.array(SYMBOLS), self.elements
+        alone = isinstance(self.elements, str)  # not a sequence of letters
+        return "element", np.array(SYMBOLS), [self.elements] if alone else self.elements
 
 
 class LeaveElementGroupOut(_LeaveOut):
@@ -265,10 +283,20 @@ class ElementGroupKFold(PairSplitter):
     ----------
     n_splits : int, default=5
         Number of element groups, at least 2.
+    shuffle : bool, default=False
+        Deal the elements in random order. Otherwise they are dealt in order of Z, one to
+        each group in turn, so that neighbours in the periodic table are in different
+        groups.
+    random_state : int, RandomState instance or None, default=None
+        Order of the elements with ``shuffle=True``; an int gives the same groups every
+        time.
     missing : {"skip", "keep"}, default="skip"
         Leave rows without any label out of both sides, or keep them.
-    random_state : int, RandomState instance or None, default=0
-        Deals the elements. The default gives the same groups every time.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is set with ``shuffle=False``.
 
     Examples
     --------
@@ -280,11 +308,18 @@ class ElementGroupKFold(PairSplitter):
     """
 
     def __init__(
-        self, n_splits: int = 5, *, missing: str = "skip", random_state: Any = 0
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: Any = None,
+        missing: str = "skip",
     ) -> None:
+        _check_shuffle(shuffle, random_state)
         self.n_splits = n_splits
-        self.missing = missing
+        self.shuffle = shuffle
         self.random_state = random_state
+        self.missing = missing
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Number of element groups."""
@@ -293,12 +328,14 @@ class ElementGroupKFold(PairSplitter):
     def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
         elements = np.unique(rows.z)
         _check_n_splits(self.n_splits, len(elements), "elements")
-        shuffled = check_random_state(self.random_state).permutation(elements)
+        if self.shuffle:
+            elements = check_random_state(self.random_state).permutation(elements)
         for k in range(self.n_splits):
-            test = np.any(np.isin(rows.z, shuffled[k :: self.n_splits]), axis=1)
+            group = elements[k :: self.n_splits]
+            test = np.any(np.isin(rows.z, group), axis=1)
             if test.all():
                 raise ValueError(
                     f"fold {k} leaves no training pair: every pair holds one of "
-                    f"{symbols(np.sort(shuffled[k :: self.n_splits])).tolist()}"
+                    f"{symbols(np.sort(group)).tolist()}"
                 )
             yield test

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from .._validation import column_names
 from ._common import BLUE, COLUMN, canvas, check_frame, quantity, require_matplotlib, unit_of
-from ._outcomes import names_of
 
 __all__ = ["ChannelImportanceDisplay"]
 
@@ -84,7 +84,7 @@ class ChannelImportanceDisplay:
         importances = channel_importance(estimator, X, y, **kwargs)
         label = "decrease of the score"
         if kwargs.get("scoring") is None:
-            names = names_of(y) or [""]
+            names = column_names(y) or [""]
             unit = unit_of(names[0]) if len(names) == 1 else "mean over the targets"
             label = quantity("increase of the MAE", unit)
         return cls(importances=importances, label=label).plot(ax)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
+from .._validation import Labels, check_n_rows, read_labels
 from ..elements import symbols
-from ..metrics._columns import check_targets
+from ..metrics._columns import read_columns
 from ..model_selection._base import pairs_of
 from ..targets import GROUPS
 from ._common import name_of, quantity, unit_of
@@ -20,7 +20,6 @@ __all__ = [
     "Outcomes",
     "absolute_errors",
     "mean_of_pairs",
-    "names_of",
     "read_outcomes",
     "read_values",
 ]
@@ -54,7 +53,8 @@ def read_outcomes(
     y_true : array-like, Series or DataFrame of shape (n,) or (n, t)
         NaN where a label is missing.
     y_pred, y_std : array-like of the same shape
-        Predictions, and their standard deviations or None.
+        Predictions, and their standard deviations or None. Columns of tables are matched
+        by name.
     target : str, sequence of str or None
         Columns of a DataFrame to show, or names of an array's columns.
 
@@ -68,35 +68,28 @@ def read_outcomes(
         If shapes or names do not match, a prediction is not finite, or a target to show
         has no observed label.
     """
-    true, *predicted = check_targets(y_true, y_pred, y_std)
-    given = names_of(y_true)
-    keys = _names_given(target, true.shape[1]) if given is None else given
+    true = _named(read_labels(y_true, input_name="y_true"), target)
+    keys = true.keys("target", "target {}")
+    _, *predicted = read_columns(y_true, y_pred, y_std, names=true.names)
     shown = [keys.index(key) for key in _asked_for(target, keys)]
     for column in shown:
-        if not np.isfinite(true[:, column]).any():
+        if not np.isfinite(true.values[:, column]).any():
             raise ValueError(f"target {keys[column]!r} has no observed label in y_true")
-    picked = tuple(matrix[:, shown] for matrix in predicted)
-    return Outcomes([keys[column] for column in shown], true[:, shown], picked)
+    picked = tuple(labels.values[:, shown] for labels in predicted)
+    return Outcomes([keys[column] for column in shown], true.values[:, shown], picked)
 
 
-def names_of(y: Any) -> list[str] | None:
-    """Names that a DataFrame or Series brings along."""
-    if isinstance(y, pd.DataFrame):
-        return [str(name) for name in y.columns]
-    return [y.name] if isinstance(y, pd.Series) and isinstance(y.name, str) else None
-
-
-def _names_given(target: Any, n_targets: int) -> list[str]:
-    """Names of an array's columns."""
-    if target is None:
-        return ["target"] if n_targets == 1 else [f"target {k}" for k in range(n_targets)]
-    keys = _asked_for(target)
+def _named(true: Labels, target: Any) -> Labels:
+    """Labels of an array with the names that the user gives to its columns."""
+    if true.names is not None or target is None:
+        return true
+    keys, n_targets = _asked_for(target), true.values.shape[1]
     if len(keys) != n_targets:
         raise ValueError(
             f"target={target!r} names {len(keys)} targets, y_true without column names has "
             f"{n_targets}"
         )
-    return keys
+    return true._replace(names=keys)
 
 
 def _asked_for(target: Any, known: list[str] | None = None) -> list[str]:
@@ -135,12 +128,11 @@ def read_values(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Atomic numbers (n, 2) and values (n,) of the pairs that have a value."""
     z = pairs_of(X)
-    numbers = check_array(
-        values, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan",
-        input_name=name,
-    )  # fmt: skip
-    if numbers.shape != (len(z),):
-        raise ValueError(f"X has {len(z)} rows, {name} has shape {numbers.shape}")
+    labels = read_labels(values, input_name=name)
+    check_n_rows(labels.values, len(z), input_name=name)
+    if not labels.single:
+        raise ValueError(f"{name} has shape {labels.values.shape}, expected ({len(z)},)")
+    numbers = labels.values[:, 0]
     seen = np.isfinite(numbers)
     if not seen.any():
         raise ValueError(f"{name} has no observed value: every one is NaN")

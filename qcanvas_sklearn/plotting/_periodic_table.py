@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._validation import read_labels
 from ..elements import MAX_Z, SYMBOLS, atomic_numbers, property_values
 from ._common import COLUMN, GREY, PAGE, canvas, require_matplotlib
 from ._outcomes import absolute_errors
@@ -124,7 +125,9 @@ class PeriodicTableDisplay:
             If a symbol is unknown or repeated, or no value is a finite number.
         """
         require_matplotlib(cls)
-        series = pd.Series(values, dtype=float)
+        given = pd.Series(values)
+        labels = read_labels(given, input_name="values", allow_infinite=True)
+        series = pd.Series(labels.values[:, 0], index=given.index)
         unknown = [symbol for symbol in series.index if not atomic_numbers(symbol)]
         if unknown:
             raise ValueError(f"{unknown} are not symbols of elements up to {SYMBOLS[MAX_Z]}")

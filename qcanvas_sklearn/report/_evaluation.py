@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
-from sklearn.utils import check_consistent_length
 
+from .._validation import (
+    Labels,
+    align_columns,
+    check_n_rows,
+    column_names,
+    read_classes,
+    read_labels,
+    take_rows,
+)
 from ..elements import atomic_numbers, symbols
-from ..inspection._labels import take_rows
 from ..metrics import target_report
 from ..model_selection._base import pairs_of
 from ._anatomy import Anatomy
@@ -29,7 +36,8 @@ class Rows:
     X : array-like
         As the estimator takes them.
     y : DataFrame of shape (n, t)
-        Their labels, columns named as the model's targets.
+        Their labels, columns named as the model's targets: numbers, NaN where missing,
+        or classes, None where missing.
     z : ndarray of shape (n, 2) or None
         Atomic numbers, where the rows are pairs.
     refused : list of str
@@ -131,11 +139,11 @@ def read_rows(anatomy: Anatomy, X: Any, y: Any) -> Rows:
     Raises
     ------
     ValueError
-        If X and y differ in length, y is of other targets than the model's, or no row is
-        left.
+        If X and y differ in length, y is not acceptable or of other targets than the
+        model's, or no row is left.
     """
-    check_consistent_length(X, y)
-    frame = _named(y, anatomy.target_names)
+    frame = _label_table(anatomy, y)
+    check_n_rows(frame, len(X))
     try:
         z = pairs_of(X)
     except ValueError:  # a plain table, or pairs that the estimator shall complain about
@@ -151,7 +159,8 @@ def read_rows(anatomy: Anatomy, X: Any, y: Any) -> Rows:
             'set unseen_elements="allow" to extrapolate to them'
         )
     if not kept.all():
-        X, frame, z = take_rows(X, kept), frame[kept], z[kept]
+        frame = frame[kept].reset_index(drop=True)
+        X, z = take_rows(X, kept), z[kept]
     return Rows(X, frame, z, _listed(unseen), int((~kept).sum()))
 
 
@@ -159,28 +168,19 @@ def _listed(z: NDArray[np.int64]) -> list[str]:
     return symbols(z).tolist()
 
 
-def _named(y: Any, known: list[str] | None) -> pd.DataFrame:
+def _label_table(anatomy: Anatomy, y: Any) -> pd.DataFrame:
     """y as a table whose columns are the model's targets, in its order."""
-    if isinstance(y, pd.Series):
-        y = y.to_frame() if isinstance(y.name, str) else y.to_numpy()
-    if isinstance(y, pd.DataFrame):
-        frame = y.reset_index(drop=True)
-        frame.columns = [str(name) for name in y.columns]
-        if known is None:
-            return frame
-        if set(frame.columns) != set(known):
-            raise ValueError(
-                f"y holds the targets {list(frame.columns)}, the model predicts {known}"
-            )
-        return frame[known]
-    values = np.asarray(y)
-    values = values.reshape(len(values), -1)
-    n_targets = values.shape[1]
-    if known is None:
-        known = ["target"] if n_targets == 1 else [f"target {k}" for k in range(n_targets)]
-    elif n_targets != len(known):
-        raise ValueError(f"y has {n_targets} targets, the model predicts {known}")
-    return pd.DataFrame(values, columns=known)
+    if anatomy.is_classifier:
+        classes, observed = read_classes(y)
+        column: Any = np.full((len(observed), 1), None, dtype=object)
+        column[observed, 0] = classes.tolist()
+        labels = Labels(column, column_names(y), True)
+    else:
+        labels = read_labels(y)
+    known = anatomy.target_names
+    if known is not None:
+        labels = align_columns(labels, known, len(known))._replace(names=list(known))
+    return pd.DataFrame(labels.values, columns=labels.keys("target", "target {}"))
 
 
 def regress(anatomy: Anatomy, rows: Rows) -> Regression:
@@ -189,9 +189,9 @@ def regress(anatomy: Anatomy, rows: Rows) -> Regression:
     Raises
     ------
     ValueError
-        If y is not numeric, has no label, or another number of targets than the model.
+        If y has no label, or another number of targets than the model.
     """
-    y = pd.DataFrame(rows.y.to_numpy(dtype=np.float64, na_value=np.nan), columns=rows.y.columns)
+    y = rows.y
     if not np.isfinite(y.to_numpy()).any():
         raise ValueError(f"y has no observed label of {list(y.columns)}: every value is NaN")
     if anatomy.gives_std:
@@ -210,10 +210,13 @@ def regress(anatomy: Anatomy, rows: Rows) -> Regression:
 
 
 def _columns(values: Any, y: pd.DataFrame) -> pd.DataFrame:
-    array = np.asarray(values, dtype=np.float64).reshape(len(y), -1)
-    if array.shape[1] != y.shape[1]:
-        raise ValueError(f"y has {y.shape[1]} targets, the model predicts {array.shape[1]}")
-    return pd.DataFrame(array, columns=y.columns)
+    labels = read_labels(values, input_name="the prediction", allow_infinite=True)
+    n_targets = labels.values.shape[1]
+    if n_targets != y.shape[1]:
+        raise ValueError(f"y has {y.shape[1]} targets, the model predicts {n_targets}")
+    if not labels.single:
+        labels = align_columns(labels, list(y.columns), n_targets, input_name="the prediction")
+    return pd.DataFrame(labels.values, columns=y.columns)
 
 
 def classify(anatomy: Anatomy, rows: Rows) -> Classification:

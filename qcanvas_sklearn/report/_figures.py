@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from .._validation import take_rows
 from ..inspection import channel_importance
-from ..inspection._labels import take_rows
 from ..metrics import masked_mae_over_mad
 from ..plotting import (
     CalibrationDisplay,
