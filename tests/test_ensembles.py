@@ -11,7 +11,6 @@ from test_estimators import MODELS
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor, load_pairs
 from qcanvas_sklearn.nn import Ensemble
 from qcanvas_sklearn.training import SpreadCalibration
-from qcanvas_sklearn.training.data import as_tensors
 
 ROWS = slice(0, 110), slice(110, 150)
 
@@ -25,7 +24,8 @@ def test_the_stacked_net_computes_what_its_members_do(ensemble, few_images, few_
     ensemble.fit(few_images, few_pairs[1])
     module = ensemble.net_.module_.eval()
     assert isinstance(module, Ensemble) and len(module.members) == 3
-    inputs = as_tensors(ensemble.reader_.read(ensemble, few_images), torch.device("cpu"))
+    rows = ensemble.reader_.read(ensemble, few_images)
+    inputs = rows.to(torch.device("cpu")).batch(slice(None))
     with torch.inference_mode():
         one_by_one = torch.stack([member(**inputs) for member in module.members], dim=1)
         torch.testing.assert_close(module(**inputs), one_by_one, rtol=1e-4, atol=1e-5)

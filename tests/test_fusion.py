@@ -12,9 +12,9 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.estimators._fusion import FusionClassifier, FusionRegressor
-from qcanvas_sklearn.estimators._inputs import standard_descriptors
+from qcanvas_sklearn.inputs._elements import standard_descriptors
 from qcanvas_sklearn.nn import SwapSymmetric
-from qcanvas_sklearn.nn.fusion import (
+from qcanvas_sklearn.nn.heads.fusion import (
     FUSIONS,
     GRAPHS,
     IMAGES,
@@ -26,10 +26,9 @@ from qcanvas_sklearn.nn.fusion import (
 )
 from qcanvas_sklearn.nn.symmetry import swap_atoms
 
-SCALING = (np.full(3, 0.1, np.float32), np.full(3, 2.0, np.float32))
 PARAMS = {
-    "n_elements": 103, "descriptors": standard_descriptors(), "atom_scaling": SCALING,
-    "pair_scaling": SCALING, "image_scaling": SCALING, "n_outputs": 1, "n_hidden": 16,
+    "n_elements": 103, "descriptors": standard_descriptors(), "n_atom": 3,
+    "n_pair": 3, "n_channels": 3, "n_outputs": 1, "n_hidden": 16,
     "n_layers": 1,
 }  # fmt: skip
 MIRRORED = [True, False, True]
@@ -121,9 +120,9 @@ def test_a_row_does_not_depend_on_its_neighbours(image, fusion):
 
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_without_an_image_the_graph_network_is_left(graph):
-    model, inputs = build(graph=graph, image_scaling=None), inputs_for()
+    model, inputs = build(graph=graph, n_channels=0), inputs_for()
     del inputs["image"]
-    names = ("n_elements", "atom_scaling", "pair_scaling", "n_outputs", "n_hidden", "n_layers")
+    names = ("n_elements", "n_atom", "n_pair", "n_outputs", "n_hidden", "n_layers")
     lone = GRAPHS[graph](**{name: PARAMS[name] for name in names}).double().eval()
     lone.load_state_dict({**model.graph.state_dict(), **{
         f"readout.{name}": weight for name, weight in model.readout.state_dict().items()

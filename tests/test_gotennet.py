@@ -10,7 +10,7 @@ from scipy.special import lpmv
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from qcanvas_sklearn import GotenNetRegressor
-from qcanvas_sklearn.nn.gotennet import (
+from qcanvas_sklearn.nn.cores.gotennet import (
     Edges,
     GotenNet,
     GotenNetLayer,
@@ -303,8 +303,7 @@ def test_gradients_are_finite_where_atoms_coincide_or_nearly_do(scale, dtype):
 
 
 def pair_network(**params):
-    scaling = np.zeros(2, np.float32), np.ones(2, np.float32)
-    return PairGotenNet(103, scaling, scaling, 3, n_hidden=16, n_heads=2, **params).double()
+    return PairGotenNet(103, 2, 2, 3, n_hidden=16, n_heads=2, **params).double()
 
 
 def pairs(n=6):

@@ -18,21 +18,22 @@ from qcanvas_sklearn import (
     SchNetRegressor,
     load_pairs,
 )
-from qcanvas_sklearn.nn.dimenet import (
+from qcanvas_sklearn.nn.cores.dimenet import (
     DimeNetInteraction,
     DimeNetPlusPlus,
     PairDimeNet,
     angle_cosines,
 )
-from qcanvas_sklearn.nn.egnn import EGNN, PairEGNN
-from qcanvas_sklearn.nn.faenet import (
+from qcanvas_sklearn.nn.cores.egnn import EGNN, PairEGNN
+from qcanvas_sklearn.nn.cores.faenet import (
     FAENet,
     PairFAENet,
     average_over_frames,
     pair_frames,
     principal_frames,
 )
-from qcanvas_sklearn.nn.gotennet import GotenNet, PairGotenNet
+from qcanvas_sklearn.nn.cores.gotennet import GotenNet, PairGotenNet
+from qcanvas_sklearn.nn.cores.schnet import PairSchNet, SchNet, SchNetInteraction
 from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, pair_graphs, triplets
 from qcanvas_sklearn.nn.radial import (
     BesselBasis,
@@ -42,11 +43,9 @@ from qcanvas_sklearn.nn.radial import (
     polynomial_envelope,
     spherical_bessel,
 )
-from qcanvas_sklearn.nn.schnet import PairSchNet, SchNet, SchNetInteraction
 from qcanvas_sklearn.nn.symmetry import SwapSymmetric, swap_atoms
 
 N_HIDDEN, N_EDGE, CUTOFF = 8, 2, 6.0
-SCALING = (np.zeros(2, np.float32), np.ones(2, np.float32))
 
 
 def faenet_scalars(core, x, positions, edge_index, edge):
@@ -113,7 +112,7 @@ def build(name):
 
 def pair_network(name, parity=(0,)):
     params = {
-        "n_elements": 103, "atom_scaling": SCALING, "pair_scaling": SCALING,
+        "n_elements": 103, "n_atom": 2, "n_pair": 2,
         "n_outputs": len(parity), "n_hidden": 16, "n_layers": 2,
     }  # fmt: skip
     return SwapSymmetric(PAIR_NETWORKS[name], params, parity).double().eval()

@@ -14,17 +14,21 @@ from qcanvas_sklearn import (
     PairTransformerRegressor,
     ViTRegressor,
 )
-from qcanvas_sklearn.estimators._inputs import InputReader, standard_descriptors
+from qcanvas_sklearn.inputs import InputSpec, PairReader
+from qcanvas_sklearn.inputs._elements import standard_descriptors
 from qcanvas_sklearn.nn import SwapSymmetric
-from qcanvas_sklearn.nn.pair_mlp import PairMLP, symmetric_pool
-from qcanvas_sklearn.nn.pair_transformer import EncoderBlock, PairTransformer, ScalarTokens
-from qcanvas_sklearn.nn.vit import PairViT, PatchEmbedding
+from qcanvas_sklearn.nn.heads.pair_mlp import PairMLP, symmetric_pool
+from qcanvas_sklearn.nn.heads.pair_transformer import (
+    EncoderBlock,
+    PairTransformer,
+    ScalarTokens,
+)
+from qcanvas_sklearn.nn.heads.vit import PairViT, PatchEmbedding
 
-SCALING = (np.zeros(3, np.float32), np.ones(3, np.float32))
-SHARED = {"n_elements": 103, "descriptors": standard_descriptors(), "atom_scaling": SCALING,
-          "pair_scaling": SCALING, "n_hidden": 16}  # fmt: skip
+SHARED = {"n_elements": 103, "descriptors": standard_descriptors(), "n_atom": 3,
+          "n_pair": 3, "n_hidden": 16}  # fmt: skip
 NETWORKS = {
-    "vit": (PairViT, {**SHARED, "image_scaling": SCALING, "patch_size": 4}, ("image",)),
+    "vit": (PairViT, {**SHARED, "n_channels": 3, "patch_size": 4}, ("image",)),
     "pair_mlp": (PairMLP, SHARED, ("vector",)),
     "pair_transformer": (PairTransformer, SHARED, ()),
 }
@@ -288,8 +292,8 @@ def test_populations_are_those_less_the_free_atoms(few_pairs):
     views = transformer.unpack(table)
     before = table.copy()
     model = clone(MODELS["pair_mlp"])
-    reader = InputReader(("z", "atom"), ("atoms", "orbitals"), relative_populations=True)
-    inputs = reader.fit(model, table).read(model, table)
+    spec = InputSpec(("z", "atom"), ("atoms", "orbitals"), relative_populations=True)
+    inputs = PairReader(spec).fit(model, table).arrays
     population, charge, shells = np.split(inputs["atom"][..., :6], [1, 2], axis=-1)
     # A neutral atom has the free atom's electrons; a charge is what it has lost.
     np.testing.assert_allclose(population, -charge, atol=1e-5)

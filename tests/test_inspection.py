@@ -28,8 +28,8 @@ from qcanvas_sklearn import (
     load_pairs,
 )
 from qcanvas_sklearn.elements import alphabetical_rank, atomic_numbers, property_values
-from qcanvas_sklearn.estimators._inputs import standard_descriptors
 from qcanvas_sklearn.images import CHANNEL_NAMES, pair_amplitudes
+from qcanvas_sklearn.inputs._elements import standard_descriptors
 from qcanvas_sklearn.inspection import (
     BlockSelector,
     ElementAblation,

@@ -6,15 +6,14 @@ import torch
 from torch_geometric.nn import GATv2Conv
 
 from qcanvas_sklearn.nn import DenseGATv2Conv, PairGATv2, QuantumShellNet, SwapSymmetric
-from qcanvas_sklearn.nn.layers import Standardize
+from qcanvas_sklearn.nn.symmetry import swap_atoms
+from qcanvas_sklearn.rendering import AMPLITUDES_OF_CHANNEL, render
 
-SCALING = (np.zeros(2, np.float32), np.ones(2, np.float32))
-CHANNELS = (np.zeros(3, np.float32), np.ones(3, np.float32))
-SHARED = {"n_elements": 103, "atom_scaling": SCALING, "pair_scaling": SCALING, "n_hidden": 16}
+SHARED = {"n_elements": 103, "n_atom": 2, "n_pair": 2, "n_hidden": 16}
 NETWORKS = {
     "gatv2": (PairGATv2, {**SHARED, "n_layers": 2}, ("vector",)),
     "quantumshellnet": (
-        QuantumShellNet, {**SHARED, "image_scaling": CHANNELS, "n_filters": 8}, ("image",),
+        QuantumShellNet, {**SHARED, "n_channels": 3, "n_filters": 8}, ("image",),
     ),
 }  # fmt: skip
 
@@ -74,10 +73,31 @@ def test_an_odd_output_vanishes_for_a_homonuclear_pair(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_unknown_parity_leaves_the_network_alone(name):
+def test_unknown_parity_leaves_an_output_alone_and_no_other(name):
     model, inputs = build(name, [0, 1])
-    torch.testing.assert_close(model(**inputs), model.network(**inputs))
-    assert not torch.allclose(model(**swap_by_hand(inputs)), model(**inputs))
+    out, swapped = model(**inputs), model(**swap_by_hand(inputs))
+    torch.testing.assert_close(out[:, 0], model.network(**inputs)[:, 0])
+    assert not torch.allclose(swapped[:, 0], out[:, 0])
+    torch.testing.assert_close(swapped[:, 1], out[:, 1])
+    torch.testing.assert_close(model.train()(**inputs), out)  # nothing is drawn
+
+
+@pytest.mark.parametrize("size", [8, 9, 31, 32, 33])
+def test_the_mirror_of_an_image_is_the_image_of_the_exchanged_pair(size):
+    """For every size but for column 0 of an even one, which has no counterpart."""
+    amplitudes = np.random.default_rng(0).uniform(1, 5, size=(4, 16))
+    exchanged = amplitudes.copy()
+    for columns in AMPLITUDES_OF_CHANNEL:
+        exchanged[:, columns] = amplitudes[:, columns][:, ::-1]
+    mirrored = [columns.stop - columns.start == 2 for columns in AMPLITUDES_OF_CHANNEL]
+    inputs = {
+        "z": torch.ones(4, 2, dtype=torch.int64), "atom": torch.ones(4, 2, 1),
+        "image": torch.tensor(render(amplitudes, size)),
+    }  # fmt: skip
+    image = swap_atoms(inputs, torch.tensor(mirrored))["image"]
+    first = 1 - size % 2
+    expected = torch.tensor(render(exchanged, size))
+    torch.testing.assert_close(image[..., first:], expected[..., first:], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -137,11 +157,3 @@ def test_no_element_is_no_embedding():
         before = model(**inputs)
         model.network.embed.weight[:, :103] += 1.0
     torch.testing.assert_close(model(**inputs), before)
-
-
-def test_standardize_uses_the_named_axis():
-    x = torch.randn(4, 3, 5, 5)
-    layer = Standardize(x.mean(dim=(0, 2, 3)).numpy(), x.std(dim=(0, 2, 3)).numpy(), dim=1)
-    out = layer(x)
-    torch.testing.assert_close(out.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
-    torch.testing.assert_close(out.std(dim=(0, 2, 3)), torch.ones(3))

@@ -156,7 +156,7 @@ def build(
         return Model(pipeline, "elements + distance", ("distance_ang",), needs_distance=True)
     blocks = ("atoms", "orbitals") if given == "populations" else kind._blocks
     pipeline = make_pipeline(PairImageTransformer(include=blocks), network)
-    return Model(pipeline, _described(blocks, "image" in kind._inputs), _READ_OFF)
+    return Model(pipeline, _described(blocks, "image" in kind._spec.names), _READ_OFF)
 
 
 def _described(blocks: tuple[str, ...], takes_images: bool) -> str:

@@ -54,7 +54,7 @@ class _Ablation(TransformerMixin, BaseEstimator):
             If a parameter is invalid or `X` does not hold what is to be ablated.
         """
         table = validate_data(self, X, dtype=[np.float64, np.float32])
-        layout = PairLayout.infer(table, getattr(self, "feature_names_in_", None))
+        layout = PairLayout.infer(X)
         if layout is None or (self._block is not None and self._block not in layout.include):
             holds = "other columns" if layout is None else list(layout.include)
             raise ValueError(
@@ -317,9 +317,8 @@ class BlockSelector(_Ablation):
 class ImageAmplitudes(_Ablation):
     """Put the sixteen numbers behind the ten channels in place of the pixels.
 
-    They hold all that the image holds. Networks of this package read the result as a
-    plain table, in which elements are numbers like any other; for these, compare with
-    ``PairImageTransformer(include=("atoms", "orbitals", "charges"))``.
+    They hold all that the image holds. Networks of this package take them for further
+    scalars of the pair.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ default="channels"
     values = labels.values[rows]
     if labels.single:
         values = values[:, 0]
-    seen = TableModel(seen.model, seen.table[rows], seen.columns, seen.layout)
+    seen = replace(seen, table=seen.table[rows])
     model = _Regrouped(seen, list(members.values()))
     name = "neg_masked_mean_absolute_error" if scoring is None else scoring
     scorer = get_scorer(name) if isinstance(name, str) else check_scoring(model, scoring=name)
@@ -160,26 +161,25 @@ default="channels"
 
 def _column_groups(groups: Any, seen: TableModel) -> dict[str, NDArray[np.int64]]:
     """Positions of the columns of each group."""
-    n_columns = seen.table.shape[1]
     names = _column_names(seen)
     if isinstance(groups, Mapping):
         return {str(name): _positions(columns, names) for name, columns in groups.items()}
     check_choice("groups", groups, _GROUPS)
     if groups == "columns":
         return {name: np.array([k]) for k, name in enumerate(names)}
-    if seen.layout is None:
+    if seen.layout is None or seen.pair_columns is None:
         raise ValueError(
             f"groups={groups!r} needs the columns of a PairImageTransformer; this table has "
             'others: use groups="columns" or name your own'
         )
-    positions = np.arange(n_columns)
     if groups == "blocks":
-        return {block: positions[columns] for block, columns in seen.layout.slices.items()}
-    views = seen.layout.unpack(positions[None])
+        places = seen.pair_columns.positions
+        return {block: places[columns] for block, columns in seen.layout.slices.items()}
+    views = seen.positions()
     image = views.pop("image", None)
     found = {} if groups == "channels" else {name: v.ravel() for name, v in views.items()}
     if groups != "scalars" and image is not None:
-        pixels = image[0].reshape(len(image[0]), -1)
+        pixels = image.reshape(len(image), -1)
         found |= dict(zip(seen.layout.channel_names, pixels, strict=True))
     if not found:
         raise ValueError(
@@ -191,9 +191,13 @@ def _column_groups(groups: Any, seen: TableModel) -> dict[str, NDArray[np.int64]
 def _column_names(seen: TableModel) -> list[str]:
     if seen.columns is not None:
         return [str(name) for name in seen.columns]
-    if seen.layout is not None:
-        return list(seen.layout.feature_names)
-    return [f"x{k}" for k in range(seen.table.shape[1])]
+    names = [f"x{k}" for k in range(seen.table.shape[1])]
+    if seen.layout is not None and seen.pair_columns is not None:
+        for place, name in zip(
+            seen.pair_columns.positions, seen.layout.feature_names, strict=True
+        ):
+            names[place] = name
+    return names
 
 
 def _positions(columns: Sequence[int | str], names: list[str]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from sklearn.utils import check_array
 from .._validation import read_observed
 from ..elements import valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
+from ..images.layout import find_columns
 from ..structures import looks_like_pairs
 from ..targets import target_units
 
@@ -149,12 +150,12 @@ def _features(X: Any, feature_names: Sequence[str] | None) -> pd.DataFrame:
     names = [f"x{k}" for k in range(table.shape[1])] if names is None else list(map(str, names))
     if len(names) != table.shape[1]:
         raise ValueError(f"{len(names)} feature_names for the {table.shape[1]} columns of X")
-    named = feature_names is not None or hasattr(X, "columns")
-    layout = PairLayout.infer(table, names if named else None)
-    if layout is None:
-        columns = dict(zip(names, table.T, strict=True))
-    else:
-        columns = _pair_features(layout, table)
+    pair_columns = find_columns(X, feature_names)
+    columns = dict(zip(names, table.T, strict=True))
+    if pair_columns is not None:
+        for place in pair_columns.positions:
+            del columns[names[place]]
+        columns |= _pair_features(pair_columns.layout, pair_columns.take(table)[0])
     for name, column in list(columns.items()):
         if column.min() < 0 < column.max():
             columns[f"|{name}|"] = np.abs(column)

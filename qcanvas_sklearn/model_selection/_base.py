@@ -13,7 +13,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupShuffleSplit
 from sklearn.utils import check_random_state, check_scalar
 
 from .._validation import check_choice, check_n_rows, observed_rows
-from ..images import PairLayout
+from ..images.layout import find_columns
 from ..structures import CheckedPairs, check_pairs, looks_like_pairs
 
 __all__ = ["PairRows", "PairSplitter", "Split", "pairs_of"]
@@ -45,15 +45,14 @@ class PairRows(NamedTuple):
 def _read_pairs(X: Any) -> CheckedPairs:
     if looks_like_pairs(X):
         return check_pairs(X)
-    layout = None if X is None else PairLayout.infer(X)
-    if layout is None or "atoms" not in layout.include:
+    found = None if X is None else find_columns(X)
+    if found is None or "atoms" not in found.layout.include:
         raise ValueError(
             "X must hold element pairs, as symbols or as the output of PairImageTransformer "
             "with its atom columns; a plain table does not say which pair a row is"
         )
-    columns = layout.unpack(X)
-    z = np.asarray(columns["z"]).astype(np.int64)
-    return CheckedPairs(z, np.asarray(columns["distance_ang"], dtype=np.float64))
+    columns = found.layout.unpack(found.take(X)[0])
+    return CheckedPairs(columns["z"].astype(np.int64), columns["distance_ang"].astype(float))
 
 
 def pairs_of(X: Any) -> NDArray[np.int64]:
