@@ -358,6 +358,14 @@ def test_a_study_trains_on_training_rows_only_and_skips_rows_without_labels(fram
         assert fitted[1] | predicted[1] == set(np.flatnonzero(np.isfinite(y)))
 
 
+def test_a_study_splits_by_pairs_unless_told_otherwise(few_pairs):
+    X, y = few_pairs[0], few_pairs[1]["distance_ang"]
+    pipe = make_pipeline(PairImageTransformer(include=["atoms"]), Ridge())
+    how = {"ablations": ["elements_constant"], "random_state": 0}
+    studies = [ablation_study(pipe, X, y, cv=cv, **how) for cv in (None, ElementPairKFold(5))]
+    pd.testing.assert_frame_equal(*studies)
+
+
 def test_a_study_of_pairs_reports_every_target_and_knows_the_scalars(few_pairs):
     X, y = few_pairs[0], few_pairs[1][["e_g_ev", "softness_evinv"]]
     pipe = make_pipeline(
