@@ -42,6 +42,7 @@ from qcanvas_sklearn.inspection import (
     leakage_report,
     saliency_maps,
 )
+from qcanvas_sklearn.metrics import get_scorer
 
 TINY = {"n_hidden": 16, "max_epochs": 1, "random_state": 0}
 LAYOUT = PairLayout(image_size=8)
@@ -170,6 +171,13 @@ def test_a_score_may_take_the_place_of_the_error(few_images, few_pairs):
         [r2_score(y, model.predict(few_images))] * 2
     )
     assert (table.importance_mean > 0).all()
+    for scoring in ("masked_r2", get_scorer("masked_r2")):
+        again = channel_importance(
+            model, few_images, y, groups="blocks", scoring=scoring, random_state=0
+        )
+        pd.testing.assert_frame_equal(again, table)
+    with pytest.raises(ValueError, match="scoring='r3' is neither one of .* nor a scorer"):
+        channel_importance(model, few_images, y, scoring="r3")
 
 
 def test_searches_and_pipelines_of_descriptors_are_seen_through(few_pairs):
@@ -348,6 +356,14 @@ def test_a_study_trains_on_training_rows_only_and_skips_rows_without_labels(fram
         assert (fitted[0], predicted[0]) == ("fit", "predict") and fitted[1] == fitted[2]
         assert not fitted[1] & predicted[1]
         assert fitted[1] | predicted[1] == set(np.flatnonzero(np.isfinite(y)))
+
+
+def test_a_study_splits_by_pairs_unless_told_otherwise(few_pairs):
+    X, y = few_pairs[0], few_pairs[1]["distance_ang"]
+    pipe = make_pipeline(PairImageTransformer(include=["atoms"]), Ridge())
+    how = {"ablations": ["elements_constant"], "random_state": 0}
+    studies = [ablation_study(pipe, X, y, cv=cv, **how) for cv in (None, ElementPairKFold(5))]
+    pd.testing.assert_frame_equal(*studies)
 
 
 def test_a_study_of_pairs_reports_every_target_and_knows_the_scalars(few_pairs):

@@ -248,6 +248,19 @@ def test_a_row_of_a_table_is_the_image_of_that_pair(few_pairs, few_images):
         PairImageDisplay.from_table(few_images, row=150)
 
 
+@pytest.mark.parametrize("make", ["array", "list", "frame", "polars"])
+def test_a_row_of_pairs_of_every_make_is_drawn(make, few_pairs):
+    pairs = few_pairs[0].to_numpy()
+    of = {"array": np.asarray, "list": np.ndarray.tolist, "frame": pd.DataFrame}
+    if make == "polars":
+        polars = pytest.importorskip("polars")
+        of[make] = lambda pairs: polars.DataFrame({"a": pairs[:, 0], "b": pairs[:, 1]})
+    for row in (3, -1):
+        a, b = pairs[row]
+        display = PairImageDisplay.from_pairs(of[make](pairs), row=row)
+        assert display.title.startswith(f"{a}–{b}")
+
+
 def test_one_given_axes_is_divided_and_ten_are_used_as_they_are():
     figure, (ax, other) = plt.subplots(1, 2, figsize=(10, 3))
     display = PairImageDisplay.from_pairs([["Ag", "Al"]], ax=ax)
@@ -547,6 +560,28 @@ def test_every_target_has_its_calibration_curve():
     good, sure = display.lines_
     assert np.abs(good.get_ydata() - [0.3, 0.9]).max() < 0.06 and max(sure.get_ydata()) < 0.3
     assert good.get_color() != sure.get_color()
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, "polars"])
+def test_columns_are_matched_by_name(frame):
+    if frame == "polars":
+        frame = pytest.importorskip("polars").DataFrame
+    y, std = np.random.default_rng(0).normal(size=(50, 2)), np.ones((50, 2)) * [1.0, 0.2]
+    names = ["e_g_ev", "distance_ang"]
+    true, pred, spread = (frame(dict(zip(names, t.T, strict=True))) for t in (y, 2 * y, std))
+    turned = (pred[names[::-1]], spread[names[::-1]])
+    straight = CalibrationDisplay.from_predictions(true, pred, spread)
+    assert straight.keys == names
+    for target, given in ((None, true), (names, y)):
+        display = CalibrationDisplay.from_predictions(given, *turned, target=target)
+        assert display.keys == names
+        assert np.array_equal(display.observed, straight.observed)
+        display = ParityDisplay.from_predictions(given, turned[0], target=target)
+        assert np.array_equal(display.y_pred, 2 * y)
+    one = ParityDisplay.from_predictions(true, turned[0], target="distance_ang")
+    assert np.array_equal(one.y_pred[:, 0], 2 * y[:, 1])
+    with pytest.raises(ValueError, match=r"y_pred holds the targets \['e_g_ev'\], expected"):
+        ParityDisplay.from_predictions(true, pred[["e_g_ev"]])
 
 
 def test_a_regressor_without_standard_deviations_is_named(few_pairs):

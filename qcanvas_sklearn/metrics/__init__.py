@@ -1,5 +1,6 @@
 """Scores over targets with missing labels, of predictions and of their uncertainties.
 
+Columns of tables are matched by name, whatever their order, and all others by position.
 As scikit-learn's scorers they are in :data:`SCORERS`, by name: ``cross_val_score(model, X, y,
 scoring=get_scorer("neg_masked_mean_absolute_error"))``.
 """

@@ -48,7 +48,7 @@ def target_report(
     y_true : array-like, Series or DataFrame of shape (n,) or (n, t)
         True targets, NaN where missing.
     y_pred : array-like of the same shape
-        Predictions.
+        Predictions; columns of a table are matched by name.
     y_std : array-like of the same shape, default=None
         Predicted standard deviations, as from ``predict(X, return_std=True)``; adds the
         last three columns.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
+from .._validation import take_rows
 from ..elements import symbols
 from ..images import CHANNEL_NAMES, PairImageTransformer, PairLayout
 from ._common import PAGE, add_scale, canvas, require_matplotlib
@@ -186,8 +187,7 @@ class PairImageDisplay:
         require_matplotlib(cls)
         # A shallow copy: the source may be a large data set.
         draw = PairImageTransformer() if transformer is None else copy(transformer)
-        one = pairs.iloc[[row]] if hasattr(pairs, "iloc") else [pairs[row]]
-        table = draw.fit_transform(one)
+        table = draw.fit_transform(take_rows(pairs, np.array([row])))
         if not draw.layout_.channels:
             raise ValueError(f"{draw} draws no image: include={draw.include!r}")
         return cls._from_row(table, draw.layout_, 0).plot(ax, **kwargs)
