@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class _Member:
 
 
 @contextmanager
-def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile:
@@ -81,7 +81,7 @@ def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def member_names(file: BinaryIO) -> set[str]:
+def member_names(file: IO[bytes]) -> set[str]:
     """Names of the arrays of an ``.npz`` file.
 
     Raises
@@ -94,7 +94,7 @@ def member_names(file: BinaryIO) -> set[str]:
 
 
 def read_arrays(
-    file: BinaryIO,
+    file: IO[bytes],
     layout: Mapping[str, Spec],
     *,
     max_bytes: int = MAX_BYTES,

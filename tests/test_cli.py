@@ -208,8 +208,10 @@ def test_info_fails_on_contradicting_data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"", b"no archive", "directory", "cut", "empty zip", pytest.param("pipe", marks=needs_pipes)]
-)
+    "content",
+    [None, b"", b"no archive", "directory", "cut", "empty zip",
+     pytest.param("pipe", marks=needs_pipes)],
+)  # fmt: skip
 def test_info_on_an_unreadable_file(built, tmp_path, capsys, content):
     path = tmp_path / "file.npz"
     if content == "directory":
@@ -232,15 +234,16 @@ def test_info_shows_any_text_on_any_console(tmp_path, encoding):
     text = "DFTB → \x1b[31mred\nkind: archive\r\x07\u202e\x9b é"
     pairs = replace(load_pairs().pairs[:2], provenance=text, quality=["ok", "\x1b[2J→"])
     path = tmp_path / "saved→.npz"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
     pairs.save(path)
-    done = run("info", path, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    done = run("info", path, env=environment, encoding=encoding)
     assert done.returncode == 0 and done.stderr == ""
     assert "\\x1b[31mred\\nkind: archive\\r\\x07\\u202e\\x9b" in done.stdout
     assert ("→" if encoding == "utf-8" else "\\u2192") in done.stdout
     assert all(line.isprintable() for line in done.stdout.splitlines())
     assert sum(line.startswith("kind:") for line in done.stdout.splitlines()) == 1
     path.write_bytes(b"rubbish")
-    done = run("info", path, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    done = run("info", path, env=environment, encoding=encoding)
     assert done.returncode == 2 and "is not an .npz file" in done.stderr
     assert "Traceback" not in done.stderr
 

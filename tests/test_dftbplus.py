@@ -1,9 +1,11 @@
 """Raw DFTB+ runs: what is read, in which layouts, and what is refused."""
 
 import csv
+import os
 import random
 import re
 import shutil
+import time
 import warnings
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qcanvas_sklearn.datasets import read_dftbplus
-from qcanvas_sklearn.targets import HARTREE_IN_EV, LABELS
+from qcanvas_sklearn.__main__ import main
+from qcanvas_sklearn.datasets import read_dftbplus, write_npz
+from qcanvas_sklearn.targets import HARTREE_IN_EV, LABELS, METAL_GAP_EV
 
 DATA = Path(__file__).parent / "data" / "dftbplus"
 ARRAYS = ("positions", "charges", "populations", "orbital_populations", "dipole")
@@ -459,7 +462,17 @@ def test_label_tables_take_precedence_and_the_output_fills_gaps(raw):
         ("a,b\n1,2\n", "none of the columns"),
         ("run_dir,E_HOMO_eV\nAg_Al,high\n", "high"),
         ("run_dir,E_HOMO_eV\nAg_Al,1\nAg_Al,2\n", "more than one row for 'Ag_Al'"),
+        ("run_dir,E_HOMO_eV\nAg_Al,1\nAl_Ag,2\n", "more than one row for 'Al_Ag'"),
         ("run_dir,E_HOMO_eV\nAg_Al,inf\n", "infinite"),
+        ("run_dir,E_HOMO_eV\nAg_Al,True\n", "'True', which is not a number"),
+        ("run_dir,E_HOMO_eV\n,1\n", "row 1 has no 'run_dir'"),
+        ("run_dir,E_HOMO_eV\nAg_Al,1,2\n", "Expected 2 fields"),
+        ("run_dir,metal_like\nAg_Al,7\n", "'metal_like' holds '7', which is not true or"),
+        ("run_dir,scc_converged\nAg_Al,0.5\n", "'scc_converged' holds '0.5'"),
+        ("run_dir,geom_converged\nAg_Al,yes\n", "'geom_converged' holds 'yes'"),
+        ("run_dir,E_HOMO_eV,e_homo_ev\nAg_Al,1,2\n", "'E_HOMO_eV', 'e_homo_ev'. are one"),
+        ("run_dir,chi_ev,chi_ev\nAg_Al,1,2\n", "'chi_ev', 'chi_ev'. are one"),
+        ("run_dir,RUN_DIR\nAg_Al,Ag_Al\n", "'run_dir', 'RUN_DIR'. are one"),
         ("", "No columns"),
     ],
 )
@@ -467,6 +480,121 @@ def test_bad_label_table_is_refused_with_its_path(raw, text, reason):
     root = raw("Ag_Al")
     (root / "dftb_ptbp_combined.csv").write_text(text)
     with pytest.raises(ValueError, match=f"combined.csv: not a usable label table: .*{reason}"):
+        read_dftbplus(root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run_dir, E_HOMO_eV, metal_like\nAg_Al, -9.5, True\n",
+        "run_dir , E_HOMO_eV\t,metal_like \n raw/Ag_Al , -9.5 , true \n",
+        "\ufeffrun_dir,E_HOMO_eV,metal_like\r\nraw\\Ag_Al\\,-9.5,1.0\r\n",
+        '"run_dir", "E_HOMO_eV", "metal_like"\n"Ag_Al", "-9.5", "TRUE"\n',
+        "E_HOMO_eV,metal_like,pair_name\n-9.5,1,Ag_Al\n",
+        ",run_dir,E_HOMO_eV,metal_like\n0,Ag_Al,-9.5,True\n",
+    ],
+)
+def test_label_tables_however_they_are_written(raw, text):
+    root = raw("Ag_Al")
+    (root / "dftb_ptbp_combined.csv").write_text(text, encoding="utf-8", newline="")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels = read_dftbplus(root).labels
+    assert labels["e_homo_ev"].tolist() == [-9.5] and labels["metal_like"].tolist() == [True]
+
+
+def test_a_table_may_name_a_pair_the_other_way_round(raw, pairs):
+    root = raw("Ag_Al", "Cl_Na")
+    (root / "dftb_ptbp_combined.csv").write_text(
+        "run_dir,total_energy_eV,dipole_z_D,dipole_x_D\nAl_Ag,-50,-1,0.5\nCl_Na,-60,,\n"
+    )
+    with pytest.warns(UserWarning, match="the other way round.*'Al_Ag'. Directions"):
+        read = read_dftbplus(root)
+    assert read.labels["total_energy_ev"].tolist() == [-50, -60]
+    expected = pairs[pairs.find(read.elements)]
+    for key in ("dipole_x_d", "dipole_z_d", "dipole_mag_d"):
+        assert read.labels[key].tolist() == expected.labels[key].tolist()
+
+
+def test_a_table_of_other_pairs_only_is_refused(raw):
+    root = raw("Ag_Al", "C_O")
+    table = root / "dftb_ptbp_combined.csv"
+    table.write_text("run_dir,E_HOMO_eV\nF_H,1\nAl_Al,2\n")
+    with pytest.raises(ValueError, match="none of its rows .*'F_H', 'Al_Al'.*'Ag_Al', 'C_O'"):
+        read_dftbplus(root)
+    assert len(read_dftbplus(root, labels=None)) == 2
+    # The table is about a run that could not be read: nothing is wrong with it.
+    table.write_text("run_dir,E_HOMO_eV\nC_O,1\n")
+    (root / "C_O" / "geo_end.xyz").unlink()
+    with pytest.warns(UserWarning, match="left out 1 of 2 runs"):
+        assert len(read_dftbplus(root, on_error="warn")) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "reported"),
+    [
+        ("E_HMO_eV", r"'e_hmo_ev' \(is 'e_homo_ev' meant\?\)"),
+        ("metallike", r"'metallike' \(is 'metal_like' meant\?\)"),
+        ("spin", "left out: 'spin'$"),
+    ],
+)
+def test_a_column_that_is_no_label_is_reported(raw, column, reported):
+    root = raw("Ag_Al")
+    text = f"run_dir,{column},natoms,species_1,x1,pair_sorted\nAg_Al,1,2,Ag,0.0,Ag-Al\n"
+    (root / "dftb_ptbp_combined.csv").write_text(text)
+    with pytest.warns(UserWarning, match=reported) as caught:
+        read_dftbplus(root)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"e_homo_ev": -9.5},
+        {"e_lumo_ev": -1.0},
+        {"e_homo_ev": -9.5, "e_lumo_ev": -1.0, "metal_like": 0},
+        {"e_homo_ev": -9.5, "i_ev": 9.5},
+        {"e_homo_ev": -3.0, "e_lumo_ev": -3.0},
+    ],
+)
+def test_what_follows_from_a_given_label_is_derived_anew(raw, given, tmp_path):
+    root = raw("Ag_Al", "C_O")
+    given_rows = ",".join(given), ",".join(map(str, given.values()))
+    (root / "dftb_ptbp_combined.csv").write_text(
+        f"run_dir,{given_rows[0]}\nAg_Al,{given_rows[1]}\n"
+    )
+    pairs, bare = read_dftbplus(root), read_dftbplus(root, labels=None)
+    pd.testing.assert_frame_equal(pairs.labels[1:], bare.labels[1:])
+    labels = pairs.labels.iloc[0]
+    for key, value in given.items():
+        assert labels[key] == value
+    homo, lumo = labels["e_homo_ev"], labels["e_lumo_ev"]
+    assert (labels["i_ev"], labels["a_ev"], labels["e_g_ev"]) == (-homo, -lumo, lumo - homo)
+    assert labels["eta_ev"] == (lumo - homo) / 2 and labels["chi_ev"] == -(lumo + homo) / 2
+    assert labels["metal_like"] == (lumo - homo <= METAL_GAP_EV)
+    if lumo > homo:
+        assert labels["softness_evinv"] == pytest.approx(2 / (lumo - homo))
+    else:
+        assert np.isnan(labels["softness_evinv"])
+    write_npz(pairs, tmp_path / "own.npz")
+    assert main(["info", str(tmp_path / "own.npz")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("i_ev,9.5", r"I = -E_HOMO: .*\(Ag_Al\)"),
+        ("e_g_ev,9.5", "E_g = I - A"),
+        ("distance_ang,9.5", "bond lengths of geometry and labels"),
+        ("total_charge,1.0", "charge neutrality"),
+        ("dipole_z_d,2.0", r"dipoles and labels: .*\(Ag_Al\)"),
+    ],
+)
+def test_labels_that_contradict_the_output_are_refused(raw, given, reason):
+    root = raw("Ag_Al", "C_O")
+    key, value = given.split(",")
+    (root / "dftb_ptbp_combined.csv").write_text(f"run_dir,{key}\nAg_Al,{value}\n")
+    with pytest.raises(ValueError, match=f"combined.csv: .*contradict .*{reason}"):
         read_dftbplus(root)
 
 
@@ -492,3 +620,93 @@ def test_directories_without_runs(tmp_path):
     (tmp_path / "Ag_Al").mkdir()
     with pytest.raises(ValueError, match="none of 1 runs is usable: .*Ag_Al.*missing"):
         read_dftbplus(tmp_path, on_error="warn")
+
+
+# ------------------------------------------------------------- odd forms of text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_encodings_and_line_ends(raw, pairs, encoding, end):
+    root = raw("Ag_Al")
+    for path in (root / "Ag_Al").iterdir():
+        text = path.read_text().replace("\n", end)
+        mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+        path.write_bytes((mark + text).encode(encoding))
+    assert_same(read_dftbplus(root, labels=DATA), pairs[pairs.names == "Ag_Al"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: data.decode().encode("utf-16-le"), "zero bytes, as of UTF-16"),
+        (lambda data: b"\xff\xfe" + data[:-1], "cannot be decoded as UTF-16"),
+        (lambda data: b"\0" * 100, "zero bytes"),
+    ],
+)
+@pytest.mark.parametrize("file", ["detailed.out", "geo_end.xyz", "band.out"])
+def test_text_that_is_none_is_called_so(raw, file, change, reason):
+    path = raw("Ag_Al") / "Ag_Al" / file
+    data = path.read_bytes()
+    path.write_bytes(change(data[: len(data) // 2 * 2]))
+    with pytest.raises(ValueError, match=reason) as error:
+        read_dftbplus(path.parents[1])
+    assert str(error.value).startswith(f"{path}: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("file", ["detailed.out", "geo_end.xyz", "band.out", "results.tag"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(raw, file):
+    path = raw("Ag_Al") / "Ag_Al" / file
+    (path.parent / "band.out").unlink()
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=f"{file}: a pipe, not a regular file"):
+        read_dftbplus(path.parents[1])
+
+
+LONG = 200_000
+SLOW = [
+    ("detailed.out", r"^Total energy: +\S+ H +\S+", "Total energy: 1 H " + "1" * LONG + "x"),
+    ("detailed.out", r"^Total energy: +\S+ H +\S+", "Total energy: 1 H 1e" + "1" * LONG + "x"),
+    ("detailed.out", r"^Total energy: ", "Total energy:" + " " * LONG + "x" + " " * LONG),
+    ("detailed.out", r"^Dipole.*Debye", "Dipole moment:" + " " * LONG),
+    ("detailed.out", r"^Dipole.*Debye", "Dipole moment:" + " Debye" * LONG + "x"),
+    ("detailed.out", r"^SCC converged", " " * LONG + "x\nSCC converged"),
+    ("detailed.out", r"^SCC converged", "SCC converged" + " " * LONG + "x"),
+    ("detailed.out", r"^Geometry opt.*", "Geometry optimization step: " + "1" * LONG + "x"),
+    ("detailed.out", r"^ iSCC .*", " iSCC " * LONG),
+    ("detailed.out", r"^ iSCC ", " iSCC \n" * (LONG // 10) + " iSCC "),
+    ("detailed.out", r"^Atom populations \(up\)\n",
+     "Atom populations (up)\n" * (LONG // 10) + "x"),
+    ("detailed.out", r"^Fermi level", "\n" * LONG + "Fermi level"),
+    ("detailed.out", r"^Fermi level", "A:" * LONG + "\nFermi level"),
+    ("geo_end.xyz", r"^ +2$", "2" + "2" * LONG),
+    ("geo_end.xyz", r"1\.7457931\d", "1" * LONG + "x"),
+    ("band.out", r"^ KPT.*\n", "KPT " * LONG + "\n"),
+    ("band.out", r"^ KPT.*\n", "KPT" + " " * LONG + "x\n"),
+    ("band.out", r"^ KPT.*\n", "KPT " + "1" * LONG + "x\n"),
+    ("results.tag", "^", "a" * LONG + "\n"),
+    ("results.tag", "^", "a:" * LONG + "\n"),
+    ("results.tag", "^", "eigenvalues" + " " * LONG + "x:\n"),
+    ("results.tag", "^", "eigenvalues:real:3:" + "1," * LONG + "x\n"),
+    ("results.tag", "^", "eigenvalues:real:3:1,1,1\n" * (LONG // 10)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new"), SLOW)
+def test_time_grows_with_the_length_and_messages_do_not(raw, file, old, new):
+    path = raw("Ag_Al") / "Ag_Al" / file
+    if file == "results.tag":
+        (path.parent / "band.out").unlink()
+        path.write_text("fermi_level :real:0:\n -0.2\n")
+    edit(path, old, new, count=1)
+    start = time.process_time()
+    try:
+        read_dftbplus(path.parents[1], labels=None)
+    except ValueError as error:
+        assert len(str(error)) < 1000
+    # Quadratic time would be minutes.
+    assert time.process_time() - start < 5

@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 
 from ..elements import alphabetical_rank, atomic_numbers
 from ..structures import PairData
-from ..targets import LABELS, derive_targets
+from ..targets import derive_targets
 from ._dftbplus_parser import RUN_FILES, Compat, Run, is_pair_name, parse_run
+from ._label_tables import LabelTable, find_label_tables, merge_labels, read_label_table
 from ._labels import DIPOLE_LABELS, metal_like
+from ._summary import check_pair_data
 
 __all__ = ["OnError", "read_dftbplus"]
 
 OnError = Literal["raise", "warn"]
 
-_LABEL_FILES = ("dftb_ptbp_combined.csv", "bond_distances_all.csv")
-_NAME_COLUMNS = ("run_dir", "pair_name", "system_id_guess")
-_TRUTH = {"True": 1.0, "False": 0.0}
 # Half a turn about x turns a pair upside down and changes no orbital population, since
 # it takes every real orbital to plus or minus itself.
 _HALF_TURN_ABOUT_X = np.array([1.0, -1.0, -1.0])
@@ -61,8 +60,10 @@ def read_dftbplus(
     labels : "auto", path-like or None, default="auto"
         Label tables to merge, as the published builder reads them:
         ``dftb_ptbp_combined.csv`` and ``bond_distances_all.csv``, matched by the last part
-        of ``run_dir``. ``"auto"`` looks for them in `raw_dir` and its parent; a path is
-        one such file or a directory that holds at least one; None merges nothing.
+        of ``run_dir``, in whichever order it names the elements. What follows from a
+        merged value is computed anew. ``"auto"`` looks for them in `raw_dir` and its
+        parent; a path is one such file or a directory that holds at least one; None
+        merges nothing.
     n_jobs : int or None, default=None
         Processes to read with, as in joblib; None is one.
     on_error : {"raise", "warn"}, default="raise"
@@ -91,8 +92,15 @@ def read_dftbplus(
     FileNotFoundError
         If `raw_dir` or `labels` does not exist.
     ValueError
-        If there are no runs, or with ``on_error="raise"`` one that cannot be used; the
-        message names its file.
+        If there are no runs, or with ``on_error="raise"`` one that cannot be used; if a
+        label table is damaged, is about other pairs only, or contradicts the output. The
+        message names the file.
+
+    Warns
+    -----
+    UserWarning
+        If runs are left out, or if a label table has columns that are no labels, or names
+        pairs the other way round: then directions of their dipoles are not taken from it.
 
     References
     ----------
@@ -110,7 +118,7 @@ def read_dftbplus(
         raise ValueError(f"compat must be None or 'published', got {compat!r}")
     root = Path(raw_dir)
     directories = _find_runs(root)
-    tables = [_read_label_table(path) for path in _find_label_tables(root, labels)]
+    tables = [read_label_table(path) for path in find_label_tables(root, labels)]
     runs, failures = _read_runs(directories, n_jobs, on_error, compat)
     if failures and not runs:
         raise ValueError(f"none of {len(failures)} runs is usable: {failures[0].reason}")
@@ -183,7 +191,7 @@ def _read_runs(
 
 
 def _assemble(
-    runs: list[Run], tables: list[pd.DataFrame], failures: list[Failure], compat: Compat
+    runs: list[Run], tables: list[LabelTable], failures: list[Failure], compat: Compat
 ) -> PairData:
     """Stack the runs in canonical order and complete their labels."""
     elements = np.array([run.elements for run in runs])
@@ -202,7 +210,10 @@ def _assemble(
     labels = pd.DataFrame([run.labels for run in runs])
     labels[DIPOLE_LABELS] = dipole
     labels["system_id_guess"] = [f"{a}_{b}" for a, b in elements]
-    labels = _merge_labels(_complete_labels(labels), tables, [run.name for run in runs], turn)
+    labels = merge_labels(
+        _complete_labels(labels), tables, [run.name for run in runs], turn,
+        skipped=[failure.name for failure in failures],
+    )  # fmt: skip
     provenance = "raw DFTB+ runs"
     if compat == "published":
         provenance += ", orbitals cut at the first negative population as published"
@@ -219,7 +230,19 @@ def _assemble(
         quality=np.array([_quality(run) for run in runs]),
         skipped=tuple((name, reason) for name, reason in failures),
     )
+    if tables:
+        _check_tables(tables, pairs)
     return pairs[np.argsort(pairs.names, kind="stable")]
+
+
+def _check_tables(tables: list[LabelTable], pairs: PairData) -> None:
+    """Refuse labels that contradict the runs or each other."""
+    for check, passed, detail in check_pair_data(pairs):
+        if passed is False:
+            paths = " and ".join(str(table.path) for table in tables)
+            raise ValueError(
+                f"{paths}: labels that contradict the output or each other: {check}: {detail}"
+            )
 
 
 def _quality(run: Run) -> str:
@@ -237,74 +260,3 @@ def _complete_labels(labels: pd.DataFrame) -> pd.DataFrame:
     labels = derive_targets(labels)
     labels["metal_like"] = metal_like(labels["e_g_ev"])
     return labels
-
-
-def _find_label_tables(root: Path, labels: str | os.PathLike[str] | None) -> list[Path]:
-    if labels is None:
-        return []
-    if labels == "auto":
-        found = []
-        for name in _LABEL_FILES:
-            places = [place / name for place in (root, root.absolute().parent)]
-            found += [path for path in places if path.is_file()][:1]
-        return found
-    if not isinstance(labels, (str, os.PathLike)):
-        raise TypeError(f"labels must be 'auto', a path or None, got {type(labels).__name__}")
-    path = Path(labels)
-    if path.is_file():
-        return [path]
-    found = [path / name for name in _LABEL_FILES if (path / name).is_file()]
-    if not found:
-        raise FileNotFoundError(
-            f"{os.fspath(labels)!r} is neither a label table nor a directory that holds "
-            f"{' or '.join(_LABEL_FILES)}"
-        )
-    return found
-
-
-def _read_label_table(path: Path) -> pd.DataFrame:
-    """Labels of a table, indexed by the name of the run."""
-    try:
-        table = pd.read_csv(path)
-        table.columns = [str(column).lower() for column in table.columns]
-        keys = [column for column in _NAME_COLUMNS if column in table]
-        if not keys:
-            raise ValueError(f"none of the columns {list(_NAME_COLUMNS)}")
-        index = [str(name).replace("\\", "/").rstrip("/") for name in table[keys[0]]]
-        out = pd.DataFrame(index=[name.rsplit("/", 1)[-1] for name in index])
-        for key in (key for key in LABELS if key in table):
-            values = table[key]
-            if LABELS[key].kind == "string":
-                values = values.astype(object).where(values.notna(), None)
-            else:
-                if values.dtype.kind not in "biuf":
-                    values = values.map(lambda value: _TRUTH.get(value, value))
-                values = pd.to_numeric(values).astype(np.float64)
-                if np.isinf(values).any():
-                    raise ValueError(f"column {key!r} holds infinite values")
-            out[key] = values.to_numpy()
-        if out.index.has_duplicates:
-            name = out.index[out.index.duplicated()][0]
-            raise ValueError(f"more than one row for {name!r}")
-    except (ValueError, TypeError, OSError) as error:
-        raise ValueError(f"{path}: not a usable label table: {error}") from error
-    return out
-
-
-def _merge_labels(
-    labels: pd.DataFrame, tables: list[pd.DataFrame], names: list[str], turn: NDArray
-) -> pd.DataFrame:
-    """Put the values of the tables in place of those of the output."""
-    out = labels.copy()
-    for table in tables:
-        rows = table.reindex(names)
-        for axis, key in enumerate(DIPOLE_LABELS):
-            if key in rows:
-                rows[key] = rows[key] * turn[:, axis]
-        for key in rows:
-            given = rows[key].reset_index(drop=True).astype(object)
-            known = out[key].astype(object) if key in out else None
-            out[key] = given.where(given.notna(), known)
-            if LABELS[key].kind == "bool":
-                out[key] = out[key].map(lambda value: None if pd.isna(value) else bool(value))
-    return out

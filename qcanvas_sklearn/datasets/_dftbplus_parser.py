@@ -12,18 +12,19 @@ References
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import open_regular
 from ..elements import atomic_numbers
 from ..structures import N_ORBITALS
 from ..targets import HARTREE_IN_EV
@@ -41,22 +42,31 @@ _MAX_L = 3
 # Populations and charges are printed with eight decimals, fillings with five.
 _POPULATION_TOLERANCE = 1e-5
 _FILLING_TOLERANCE = 1e-3
+_LONGEST_MESSAGE = 400
 # Thermal tails below this share of a full level do not make a level occupied.
 _OCCUPIED = 0.01
 # Orbitals with m = 0 point along z: the bond must do so too, to this slope.
 _AXIS_TOLERANCE = 1e-3
 
+# UTF-32 comes first, because its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "UTF-8-sig"), (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)  # fmt: skip
+# No two parts of a pattern side by side match the same characters: a damaged line would
+# take a time that grows with the square of its length.
 # Fortran leaves out the letter of a three-digit exponent: 0.1-100.
 _NUMBER = re.compile(
-    r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eEdD]?([+-][0-9]+)|[eEdD]([0-9]+))?"
+    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eEdD]?([+-][0-9]+)|[eEdD]([0-9]+))?"
 )
 _TABLE_TITLE = re.compile(
     r"(?:Atomic gross|Net atomic) charges \(e\)|(?:Atom|Orbital) populations \([a-z]+\)"
 )
 _ENERGY = re.compile(r"^ *([A-Z][^:\n]*): +\S+ +H +(\S+) +eV *$", re.MULTILINE)
 _TOTAL_CHARGE = re.compile(r"^ *(?:Total|Net) charge: *(\S+) *$", re.MULTILINE)
-_DIPOLE = re.compile(r"^ *Dipole moment: *(.*) Debye *$", re.MULTILINE)
-_STEP = re.compile(r"^ *Geometry optimization step: *([0-9]+)\b", re.MULTILINE)
+_DIPOLE = re.compile(r"^ *Dipole moment:(.*) Debye *$", re.MULTILINE)
+_STEP = re.compile(r"^ *Geometry optimization step: *([0-9]{1,9})\b", re.MULTILINE)
 _SCC = re.compile(r"^ *iSCC [^\n]*\n([^*\n]*)\n", re.MULTILINE)
 _BLOCK_OF_LEVELS = re.compile(r"KPT +([0-9]+) +SPIN +([0-9]+)\b")
 _TAG = re.compile(r"(\w+) *:\w+:[0-9]:([0-9,]*)")
@@ -169,15 +179,30 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ValueError(f"{path}: missing") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        # A message may quote a line of any length.
+        message = str(error)
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:_LONGEST_MESSAGE]}..."
+        raise ValueError(f"{path}: {message}") from None
 
 
 def _text_of(path: Path) -> str:
-    text = path.read_bytes().decode("ascii", errors="replace").replace("\r\n", "\n")
+    """Text of a file, whose encoding a byte order mark states, with line ends of Unix."""
+    with open_regular(path) as file:
+        data = file.read()
+    encoding = next((code for mark, code in _MARKS if data.startswith(mark)), None)
+    if encoding is None and b"\0" in data:
+        raise ValueError("holds zero bytes, as of UTF-16 without a byte order mark")
+    try:
+        text = data.decode(encoding or "ascii", errors="strict" if encoding else "replace")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"cannot be decoded as {encoding}: {error.reason}") from None
     if not text.strip():
         raise ValueError("empty")
-    return text
+    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _number(token: str) -> float:
@@ -257,15 +282,17 @@ def _parse_energies(text: str) -> dict[str, LabelValue]:
 
 
 def _find_tables(text: str) -> dict[str, _Table]:
-    """Tables of charges and populations by title."""
-    lines = text.split("\n")
-    tables = {}
-    for i, line in enumerate(lines):
-        title = _TABLE_TITLE.fullmatch(line.strip())
-        if title is not None:
-            head, *rows = [*takewhile(bool, map(str.split, islice(lines, i + 1, None)))] or [[]]
-            tables[title[0]] = _Table(head, rows)
-    return tables
+    """Tables of charges and populations by title; an empty line ends them."""
+    found: dict[str, list[list[str]]] = {}
+    rows: list[list[str]] | None = None
+    for line in text.split("\n"):
+        if _TABLE_TITLE.fullmatch(line.strip()):
+            rows = found[line.strip()] = []
+        elif not line.strip():
+            rows = None
+        elif rows is not None:
+            rows.append(line.split())
+    return {title: _Table(rows[0] if rows else [], rows[1:]) for title, rows in found.items()}
 
 
 def _columns(table: _Table, title: str, names: tuple[str, ...]) -> Iterator[list[str]]:

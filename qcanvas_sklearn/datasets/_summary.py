@@ -206,6 +206,8 @@ def _check_labels(pairs: PairData) -> Iterator[Finding]:
         finding = _agreement(identity.formula, pairs.names, relative, "")
         if finding.detail != "nothing to compare":
             detail = f"largest residual {residuals[identity.formula]:.2g}"
+            if not finding.passed:
+                detail += f" ({pairs.names[np.nanargmax(relative)]})"
             finding = finding._replace(detail=detail)
         if identity.target == "dipole_mag_d":
             # True of point charges only: other methods add dipoles of the atoms.
