@@ -1,5 +1,6 @@
 """What a user of the regressors notices, on real pairs with tiny nets."""
 
+import signal
 import subprocess
 import sys
 import warnings
@@ -83,7 +84,7 @@ def image_pipeline(model):
 
 
 def test_raw_pairs_and_the_transformers_output_give_the_same_model(model, few_pairs, energy):
-    table = PairImageTransformer(include=model._blocks).fit_transform(few_pairs[0])
+    table = PairImageTransformer(include=model._spec.blocks).fit_transform(few_pairs[0])
     from_pairs = clone(model).fit(few_pairs[0], energy).predict(few_pairs[0])
     assert np.array_equal(from_pairs, model.fit(table, energy).predict(table))
 
@@ -321,20 +322,44 @@ def test_a_continued_fit_follows_new_hyperparameters(model, few_images, energy):
 class PressCtrlC(Callback):
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_ctrl_c_ends_the_fit_and_leaves_a_usable_model(
+    model, few_images, energy, early_stopping
+):
+    model.set_params(max_epochs=9, callbacks=[PressCtrlC()], early_stopping=early_stopping)
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(few_images, energy)
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.predict(few_images)).all()
+
+
+def test_ctrl_c_before_a_progress_display_is_a_request_to_stop(few_images, energy, capsys):
+    model = clone(MODELS["pair_mlp"]).set_params(callbacks=[PressCtrlC()], max_epochs=9)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.set_params(verbose=1).fit(few_images, energy)
+    assert model.n_iter_ == 2
+
+
+def test_ctrl_c_gives_no_score_of_a_half_trained_model(few_images, energy):
+    model = clone(MODELS["pair_mlp"]).set_params(callbacks=[PressCtrlC()], max_epochs=9)
+    with pytest.warns(ConvergenceWarning), pytest.raises(KeyboardInterrupt):
+        cross_val_score(model, few_images, energy, cv=3)
+
+
+class StopAtThree(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 3:
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_leaves_a_usable_model(model, few_images, energy, monkeypatch):
-    from qcanvas_sklearn.training import engine
-
-    # As a signal would arrive, from outside the user's own callbacks.
-    monkeypatch.setattr(engine, "GradientNormClipping", lambda norm: PressCtrlC(), raising=True)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 of 9 epochs"):
-        model.set_params(max_epochs=9).fit(few_images, energy)
-    assert model.n_iter_ == 2
-    assert np.isfinite(model.predict(few_images)).all()
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        model.set_params(early_stopping=True).fit(few_images, energy)
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_a_callback_may_end_a_training(few_images, energy):
+    model = clone(MODELS["pair_mlp"]).set_params(callbacks=[StopAtThree()], max_epochs=9)
+    assert model.fit(few_images, energy).n_iter_ == 3
 
 
 def test_a_failed_refit_leaves_the_fitted_model(model, few_images, energy):
@@ -562,7 +587,7 @@ def test_weights_steer_the_fit(model, few_images, energy):
 
 @pytest.mark.parametrize(
     "weight, message",
-    [(np.zeros(150), "zero"), (-np.ones(150), "non-negative"), (np.ones(3), "expected")],
+    [(np.zeros(150), "zero"), (-np.ones(150), "not be negative"), (np.ones(3), "expected")],
 )
 def test_bad_weights_are_refused(model, few_images, energy, weight, message):
     with pytest.raises(ValueError, match=message):

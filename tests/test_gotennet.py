@@ -14,11 +14,11 @@ from qcanvas_sklearn.nn.cores.gotennet import (
     Edges,
     GotenNet,
     GotenNetLayer,
-    PairGotenNet,
     TensorRefinement,
     damped_softmax,
 )
 from qcanvas_sklearn.nn.harmonics import by_degree, spherical_harmonics
+from qcanvas_sklearn.nn.heads import PairGotenNet
 
 N_HIDDEN, N_HEADS, N_EDGE, CUTOFF = 8, 2, 2, 6.0
 

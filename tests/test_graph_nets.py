@@ -21,20 +21,19 @@ from qcanvas_sklearn import (
 from qcanvas_sklearn.nn.cores.dimenet import (
     DimeNetInteraction,
     DimeNetPlusPlus,
-    PairDimeNet,
     angle_cosines,
 )
-from qcanvas_sklearn.nn.cores.egnn import EGNN, PairEGNN
+from qcanvas_sklearn.nn.cores.egnn import EGNN
 from qcanvas_sklearn.nn.cores.faenet import (
     FAENet,
-    PairFAENet,
     average_over_frames,
     pair_frames,
     principal_frames,
 )
-from qcanvas_sklearn.nn.cores.gotennet import GotenNet, PairGotenNet
-from qcanvas_sklearn.nn.cores.schnet import PairSchNet, SchNet, SchNetInteraction
+from qcanvas_sklearn.nn.cores.gotennet import GotenNet
+from qcanvas_sklearn.nn.cores.schnet import SchNet, SchNetInteraction
 from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, pair_graphs, triplets
+from qcanvas_sklearn.nn.heads import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
 from qcanvas_sklearn.nn.radial import (
     BesselBasis,
     GaussianBasis,
@@ -529,9 +528,6 @@ def test_bond_lengths_of_the_users_reach_the_network(kind):
     X, y = load_pairs(target="e_g_ev", return_X_y=True)
     model = kind(n_hidden=16, max_epochs=3, random_state=0).fit(X[:64], y[:64])
     network = model.net_.module_.eval()
-    inputs = {
-        key: torch.as_tensor(value[:8])
-        for key, value in model.reader_.read(model, X[:64]).items()
-    }
+    inputs = model.reader_.read(model, X[:64]).to(torch.device("cpu")).batch(slice(8))
     longer = {**inputs, "vector": 1.3 * inputs["vector"]}
     assert (network(**longer) != network(**inputs)).all()

@@ -348,12 +348,12 @@ class NetEstimator(BaseEstimator):
         learn, aside = hold_out(
             groups, members, self._strata(values), self.validation_fraction, plan.seed
         )
-        if not len(aside) and plan.patience is not None:
+        if not len(aside):
             raise ValueError(
-                f"early_stopping with validation_fraction={self.validation_fraction} leaves "
-                "none of the labelled rows to train on, or none to validate on "
-                f"(n_samples={len(rows)}): each holds an element or a class of its own. Pass "
-                "X_val and y_val"
+                "early_stopping or n_members > 1 with validation_fraction="
+                f"{self.validation_fraction} leaves none of the labelled rows to train on, or "
+                f"none to validate on (n_samples={len(rows)}): each is the only one with its "
+                "element or class. Pass X_val and y_val"
             )
         return learn, aside
 

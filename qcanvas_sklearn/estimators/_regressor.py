@@ -72,7 +72,8 @@ class NetRegressor(RegressorMixin, _Shell):
             pairs while ``unseen_elements="error"``; if standard deviations are asked of a
             single net.
         """
-        outputs = self.scaler_.inverse_transform(self._outputs(X))
+        scaled = self._outputs(X)
+        outputs = self.scaler_.inverse_transform(scaled)
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
             raise ValueError(

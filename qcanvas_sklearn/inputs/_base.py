@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from ..images import PairLayout
 from ..training import DenseRows, Scaling, feature_scaling
 
 __all__ = ["InputSpec", "Reader", "row_keys"]
@@ -61,6 +62,8 @@ class Reader(ABC):
 
     #: Where raw pairs get their electronic structure; empty where none is looked up.
     source: str = ""
+    #: What the columns of a pair hold, where there are any.
+    layout_: PairLayout | None = None
     #: Whether the order of the atoms means anything, so that targets can have a parity.
     has_order: bool = False
     #: Standard deviation up to which a feature counts as constant.

@@ -46,7 +46,7 @@ class PairReader(Reader):
     columns_: PairColumns
 
     @property
-    def layout_(self) -> PairLayout:
+    def layout_(self) -> PairLayout:  # type: ignore[override]
         """What the columns of a pair hold."""
         return self.columns_.layout
 

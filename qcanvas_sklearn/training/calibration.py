@@ -46,6 +46,9 @@ class SpreadCalibration:
     @classmethod
     def fit(cls, outputs: NDArray[np.float64], y: NDArray[np.float64]) -> SpreadCalibration:
         """Calibrate on outputs (n, m, t) and labels (n, t) of validation rows."""
+        if not len(y):
+            unknown = np.full(y.shape[1], np.nan)
+            return cls(unknown, unknown)
         variance = outputs.var(axis=1, ddof=1)
         mean_variance = np.maximum(variance.mean(axis=0), np.finfo(np.float64).tiny)
         ratio = np.abs(y - outputs.mean(axis=1)) / np.sqrt(variance + mean_variance)
