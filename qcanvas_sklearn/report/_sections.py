@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
-from ..datasets import bundled_pairs
+from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers
 from ..plotting._common import name_of, printed, quantity
 from ..structures import PairData
