@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .._files import open_regular
 
-__all__ = ["integer", "named", "number", "text_of"]
+__all__ = ["decoded", "integer", "named", "number", "text_of"]
 
 # UTF-32 comes first, because its mark begins with that of UTF-16.
 _MARKS = (
@@ -45,6 +45,14 @@ def named(path: Path) -> Iterator[None]:
 
 
 def text_of(path: Path) -> str:
+    """Text of a file that may not be empty."""
+    text = decoded(path)
+    if not text.strip():
+        raise ValueError("empty")
+    return text
+
+
+def decoded(path: Path) -> str:
     """Text of a file, whose encoding a byte order mark states, with line ends of Unix."""
     with open_regular(path) as file:
         data = file.read()
@@ -52,11 +60,9 @@ def text_of(path: Path) -> str:
     if encoding is None and b"\0" in data:
         raise ValueError("holds zero bytes, as of UTF-16 without a byte order mark")
     try:
-        text = data.decode(encoding or "ascii", errors="strict" if encoding else "replace")
+        text = data.decode(encoding or "utf-8", errors="strict" if encoding else "replace")
     except UnicodeDecodeError as error:
         raise ValueError(f"cannot be decoded as {encoding}: {error.reason}") from None
-    if not text.strip():
-        raise ValueError("empty")
     return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
 
 
