@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qcanvas_sklearn.datasets import PairData, bundled_pairs
+from qcanvas_sklearn.datasets import PairData
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.images import PairImageTransformer, PairLayout, pair_amplitudes, render
 from qcanvas_sklearn.rendering import DEBYE_PER_ATOMIC_UNIT
 

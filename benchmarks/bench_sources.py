@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qcanvas_sklearn.datasets import PairData, bundled_pairs, read_dftbplus, read_npz, write_npz
+from qcanvas_sklearn.datasets import PairData, read_dftbplus, read_npz, write_npz
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.datasets._xtb import xtb_source
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "dftbplus"

@@ -488,7 +488,7 @@ def test_bad_label_table_is_refused_with_its_path(raw, text, reason):
     [
         "run_dir, E_HOMO_eV, metal_like\nAg_Al, -9.5, True\n",
         "run_dir , E_HOMO_eV\t,metal_like \n raw/Ag_Al , -9.5 , true \n",
-        "\ufeffrun_dir,E_HOMO_eV,metal_like\r\nraw\\Ag_Al\\,-9.5,1.0\r\n",
+        "run_dir,E_HOMO_eV,metal_like\r\nraw\\Ag_Al\\,-9.5,1.0\r\n",
         '"run_dir", "E_HOMO_eV", "metal_like"\n"Ag_Al", "-9.5", "TRUE"\n',
         "E_HOMO_eV,metal_like,pair_name\n-9.5,1,Ag_Al\n",
         ",run_dir,E_HOMO_eV,metal_like\n0,Ag_Al,-9.5,True\n",
@@ -496,11 +496,13 @@ def test_bad_label_table_is_refused_with_its_path(raw, text, reason):
 )
 def test_label_tables_however_they_are_written(raw, text):
     root = raw("Ag_Al")
-    (root / "dftb_ptbp_combined.csv").write_text(text, encoding="utf-8", newline="")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        labels = read_dftbplus(root).labels
-    assert labels["e_homo_ev"].tolist() == [-9.5] and labels["metal_like"].tolist() == [True]
+    for encoding in ("ascii", "utf-8-sig", "utf-16"):
+        (root / "dftb_ptbp_combined.csv").write_bytes(text.encode(encoding))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            labels = read_dftbplus(root).labels
+        assert labels["e_homo_ev"].tolist() == [-9.5]
+        assert labels["metal_like"].tolist() == [True]
 
 
 def test_a_table_may_name_a_pair_the_other_way_round(raw, pairs):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qcanvas_sklearn import elements
-from qcanvas_sklearn.datasets import bundled_pairs
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.elements import (
     MAX_Z,
     SYMBOLS,

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from urllib.request import Request
 
 import numpy as np
+import pandas as pd
+import pooch
 import pytest
+import requests
 from _http_server import FileServer, serve
 
-from qcanvas_sklearn.datasets import _fetch, load_pairs
-from qcanvas_sklearn.datasets._archive import write_npz
+from qcanvas_sklearn import load_pairs
+from qcanvas_sklearn.datasets import PairData, _fetch, write_npz
 from qcanvas_sklearn.datasets._fetch import (
     ARCHIVE,
     RemoteFile,
     _download,
-    _Redirections,
+    _session,
     fetch_quantumcanvas,
 )
 
@@ -76,6 +81,19 @@ def test_download_recovers(server, path, script, ranges):
     assert path.read_bytes() == BODY
     assert files_of(path) == ["file.bin"]
     assert server.ranges == ranges
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the permissions of POSIX")
+def test_others_may_read_what_is_downloaded_as_any_new_file(server, path):
+    download(server, path)
+    (path.parent / "plain").touch()
+    assert len({file.stat().st_mode for file in path.parent.iterdir()}) == 1
+
+
+def test_the_log_of_pooch_is_as_it_was(server, path):
+    level = pooch.get_logger().level
+    download(server, path)
+    assert pooch.get_logger().level == level
 
 
 def test_stalled_connection_is_taken_up_again(server, path):
@@ -190,16 +208,16 @@ def test_redirection_to_another_scheme_is_refused(server, path, target):
     assert len(server.ranges) == 1
 
 
-def test_no_redirection_leads_from_https_to_http():
-    redirections = _Redirections(("https",))
-    request = Request("https://a.invalid/file")
-    for target, allowed in (("https://b.invalid/file", True), ("http://b.invalid/", False)):
-        arguments = (request, None, 302, "Found", {}, target)
-        if allowed:
-            assert redirections.redirect_request(*arguments).full_url == target
-        else:
-            with pytest.raises(OSError, match="refused"):
-                redirections.redirect_request(*arguments)
+def test_no_redirection_leads_from_https_to_http(server, monkeypatch):
+    session = _session(("https",))
+    first = requests.Response()
+    first.status_code, first.url = 302, "https://a.invalid/file"
+    first.headers["Location"] = server.url
+    first.request = requests.Request("GET", first.url).prepare()
+    first.raw = io.BytesIO()
+    with pytest.raises(requests.exceptions.InvalidSchema, match="http://127"):
+        list(session.resolve_redirects(first, first.request))
+    assert server.ranges == []
 
 
 def test_plain_http_is_not_accepted_by_default(server, path):
@@ -249,7 +267,7 @@ def archive_server(archive, monkeypatch):
 def test_fetch_downloads_once_and_keeps(archive, archive_server):
     _, pairs, path = archive
     for _ in range(2):
-        fetched = fetch_quantumcanvas(verbose=0)
+        fetched = fetch_quantumcanvas(verbose=0).pairs
         assert fetched.names.tolist() == pairs.names.tolist()
         assert "10.5281/zenodo.20631934" in fetched.provenance
     assert len(archive_server.ranges) == 1
@@ -284,7 +302,7 @@ def test_without_network_the_error_says_where_to_put_the_file(archive, monkeypat
     assert not path.parent.exists()
     path.parent.mkdir()
     path.write_bytes(body)
-    assert len(fetch_quantumcanvas(**options)) == len(pairs)
+    assert len(fetch_quantumcanvas(**options).pairs) == len(pairs)
 
 
 @pytest.mark.parametrize("options", [{"n_retries": -1}, {"delay": -0.5}])
@@ -294,12 +312,46 @@ def test_negative_patience_is_refused(archive, options):
 
 
 def test_unreachable_server_is_an_oserror(archive, monkeypatch):
-    monkeypatch.setattr(_fetch, "build_opener", lambda *handlers: _NoNetwork())
+    def no_network(*args, **options):
+        raise requests.ConnectionError("no route to host")
+
+    monkeypatch.setattr(requests.Session, "get", no_network)
     with pytest.raises(OSError, match="no route to host") as caught:
         fetch_quantumcanvas(n_retries=1, delay=0, verbose=0)
     assert str(archive[2]) in str(caught.value)
 
 
-class _NoNetwork:
-    def open(self, request, timeout):
-        raise OSError("no route to host")
+@pytest.mark.parametrize("as_frame", [True, False])
+@pytest.mark.parametrize("target", [None, "e_g_ev", "frontier", ["distance_ang", "charge"]])
+def test_what_is_fetched_is_what_is_loaded(archive, archive_server, target, as_frame):
+    options = {"target": target, "as_frame": as_frame}
+    fetched, loaded = fetch_quantumcanvas(**options, verbose=0), load_pairs(**options)
+    assert set(fetched) == set(loaded) and isinstance(fetched.pairs, PairData)
+    assert (fetched.target_names, fetched.units) == (loaded.target_names, loaded.units)
+    X, y = fetch_quantumcanvas(**options, return_X_y=True, verbose=0)
+    if as_frame:
+        first = [frame.iloc[:5] for frame in (loaded.data, loaded.target)]
+        equal = pd.testing.assert_frame_equal if y.ndim == 2 else pd.testing.assert_series_equal
+        pd.testing.assert_frame_equal(X, first[0])
+        equal(y, first[1])
+        equal(fetched.target, first[1])
+    else:
+        for given, expected in ((X, loaded.data), (y, loaded.target)):
+            assert type(given) is np.ndarray and given.dtype == expected.dtype
+            np.testing.assert_array_equal(given, expected[:5])
+    assert "CC-BY-4.0" in fetched.DESCR and fetched.DESCR != loaded.DESCR
+
+
+def test_an_unknown_target_is_named_before_the_download(archive, archive_server):
+    with pytest.raises(ValueError, match="unknown target 'Gap'"):
+        fetch_quantumcanvas(target="Gap")
+    assert archive_server.ranges == []
+
+
+def test_loading_what_is_there_imports_no_client_of_the_network():
+    code = (
+        "import sys; from qcanvas_sklearn import datasets; datasets.load_pairs(); "
+        "print({'pooch', 'requests'} & sys.modules.keys())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.stdout.strip() == "set()"

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
 
-from qcanvas_sklearn.datasets import bundled_pairs
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.images import PairImageTransformer, PairLayout
 
 BLOCKS = ("atoms", "orbitals", "charges", "image")

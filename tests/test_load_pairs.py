@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qcanvas_sklearn.datasets import bundled_pairs, load_pairs
+from qcanvas_sklearn.datasets import load_pairs
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.targets import GROUPS, LABELS, TARGETS
 
 TABLE = files("qcanvas_sklearn.datasets").joinpath("data/pairs.npz")

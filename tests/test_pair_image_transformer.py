@@ -17,7 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 
-from qcanvas_sklearn.datasets import bundled_pairs, load_pairs
+from qcanvas_sklearn.datasets import load_pairs
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.elements import property_values, valence_orbital_populations
 from qcanvas_sklearn.images import PairImageTransformer, pair_amplitudes, render
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from qcanvas_sklearn.datasets import PairData, bundled_pairs
+from qcanvas_sklearn.datasets import PairData
+from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.images import (
     AMPLITUDES_OF_CHANNEL,
     CHANNEL_NAMES,

@@ -1,9 +1,15 @@
-"""Sources of pair data."""
+"""Sources of pair data.
+
+What is there already comes as scikit-learn's `Bunch` (or ``X, y``): `load_pairs` and
+`fetch_quantumcanvas`, whose ``pairs`` is the `PairData`. What the user brings or has
+computed comes as a `PairData`: `read_dftbplus`, `read_npz`, `compute_pairs`,
+`build_archive`.
+"""
 
 from ..structures import PairData
 from ._archive import read_npz, write_npz
 from ._build import build_archive
-from ._bundled import bundled_pairs, load_pairs
+from ._bundled import load_pairs
 from ._dftbplus import read_dftbplus
 from ._fetch import fetch_quantumcanvas
 from ._summary import compare
@@ -12,7 +18,6 @@ from ._xtb import compute_pairs
 __all__ = [
     "PairData",
     "build_archive",
-    "bundled_pairs",
     "compare",
     "compute_pairs",
     "fetch_quantumcanvas",

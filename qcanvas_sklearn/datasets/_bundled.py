@@ -8,12 +8,10 @@ from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from sklearn.utils import Bunch
 
-from ..structures import PAIR_COLUMNS, PairData
-from ..targets import LABELS, resolve_targets, target_units
+from ..structures import PairData
+from ._bunch import description, make_bunch
 
 __all__ = ["bundled_pairs", "load_pairs"]
 
@@ -86,25 +84,8 @@ def load_pairs(
     >>> X.shape, y.name, int(y.isna().sum())
     ((2850, 2), 'e_g_ev', 10)
     """
-    names = resolve_targets(target)
-    pairs = bundled_pairs()
-    data: Any = pd.DataFrame(pairs.elements, columns=list(PAIR_COLUMNS), dtype=object)
-    values: Any = pairs.labels[names].copy()
-    if isinstance(target, str) and target in LABELS:
-        values = values[target]
-    if not as_frame:
-        data, values = data.to_numpy(copy=True), values.to_numpy(
-            dtype=float, copy=True, na_value=np.nan
-        )
-    if return_X_y:
-        return data, values
-    text = files("qcanvas_sklearn.datasets").joinpath("data/pairs.rst")
-    return Bunch(
-        data=data,
-        target=values,
-        labels=pairs.labels.copy(),
-        pairs=replace(pairs),
-        target_names=names,
-        units=target_units(names),
-        DESCR=text.read_text(encoding="utf-8"),
-    )
+    # Frames can be changed, and the table is shared.
+    return make_bunch(
+        replace(bundled_pairs()), target, return_X_y=return_X_y, as_frame=as_frame,
+        descr=description("pairs"),
+    )  # fmt: skip

@@ -12,11 +12,9 @@ References
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,10 +22,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._files import open_regular
 from ..elements import atomic_numbers
 from ..structures import N_ORBITALS
 from ..targets import HARTREE_IN_EV
+from ._dftbplus_text import integer, named, number, text_of
 from ._labels import charge_statistics
 
 __all__ = ["RUN_FILES", "Compat", "LabelValue", "Run", "is_pair_name", "parse_run"]
@@ -42,24 +40,13 @@ _MAX_L = 3
 # Populations and charges are printed with eight decimals, fillings with five.
 _POPULATION_TOLERANCE = 1e-5
 _FILLING_TOLERANCE = 1e-3
-_LONGEST_MESSAGE = 400
 # Thermal tails below this share of a full level do not make a level occupied.
 _OCCUPIED = 0.01
 # Orbitals with m = 0 point along z: the bond must do so too, to this slope.
 _AXIS_TOLERANCE = 1e-3
 
-# UTF-32 comes first, because its mark begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "UTF-8-sig"), (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)  # fmt: skip
 # No two parts of a pattern side by side match the same characters: a damaged line would
 # take a time that grows with the square of its length.
-# Fortran leaves out the letter of a three-digit exponent: 0.1-100.
-_NUMBER = re.compile(
-    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eEdD]?([+-][0-9]+)|[eEdD]([0-9]+))?"
-)
 _TABLE_TITLE = re.compile(
     r"(?:Atomic gross|Net atomic) charges \(e\)|(?:Atom|Orbital) populations \([a-z]+\)"
 )
@@ -148,21 +135,21 @@ def parse_run(directory: Path, compat: Compat = None) -> Run:
         two atoms along z. The message starts with the path of the file.
     """
     detailed, xyz, band, tags = (directory / name for name in RUN_FILES)
-    with _named(detailed):
-        text = _last_step(_text_of(detailed))
+    with named(detailed):
+        text = _last_step(text_of(detailed))
         labels = _parse_convergence(text) | _parse_energies(text)
         tables = _find_tables(text)
         charges = _parse_charges(tables, text, labels)
         populations = _parse_populations(tables, compat)
         dipole = _parse_dipole(text, labels)
-    with _named(xyz):
-        elements, positions = _parse_geometry(_text_of(xyz))
+    with named(xyz):
+        elements, positions = _parse_geometry(text_of(xyz))
         _check_name(directory.name, elements)
         labels["distance_ang"] = float(np.linalg.norm(positions[1] - positions[0]))
     for path, parse in ((band, _parse_band), (tags, _parse_tags)):
         if path.exists():
-            with _named(path):
-                levels = parse(_text_of(path))
+            with named(path):
+                levels = parse(text_of(path))
                 if levels is not None:
                     labels |= _frontier_labels(levels, populations, labels["fermi_level_ev"])
                     break
@@ -170,56 +157,6 @@ def parse_run(directory: Path, compat: Compat = None) -> Run:
         directory.name, elements, positions, charges, populations.atoms,
         populations.orbitals, dipole, labels, populations.n_lost,
     )  # fmt: skip
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the path in front of whatever is wrong with the file."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise ValueError(f"{path}: missing") from None
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        # A message may quote a line of any length.
-        message = str(error)
-        if len(message) > _LONGEST_MESSAGE:
-            message = f"{message[:_LONGEST_MESSAGE]}..."
-        raise ValueError(f"{path}: {message}") from None
-
-
-def _text_of(path: Path) -> str:
-    """Text of a file, whose encoding a byte order mark states, with line ends of Unix."""
-    with open_regular(path) as file:
-        data = file.read()
-    encoding = next((code for mark, code in _MARKS if data.startswith(mark)), None)
-    if encoding is None and b"\0" in data:
-        raise ValueError("holds zero bytes, as of UTF-16 without a byte order mark")
-    try:
-        text = data.decode(encoding or "ascii", errors="strict" if encoding else "replace")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"cannot be decoded as {encoding}: {error.reason}") from None
-    if not text.strip():
-        raise ValueError("empty")
-    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _number(token: str) -> float:
-    match = _NUMBER.fullmatch(token)
-    if match is None:
-        raise ValueError(f"{token!r} is not a number")
-    mantissa, signed, unsigned = match.groups()
-    value = float(f"{mantissa}e{signed or unsigned or 0}")
-    if not math.isfinite(value):
-        raise ValueError(f"{token!r} is out of range")
-    return value
-
-
-def _integer(token: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,6}", token):
-        raise ValueError(f"{token!r} is not an integer")
-    return int(token)
 
 
 # ------------------------------------------------------------------ detailed.out
@@ -252,15 +189,15 @@ def _parse_convergence(text: str) -> dict[str, LabelValue]:
     row = scc[1].split()
     if len(row) != 4:
         raise ValueError(f"the block 'iSCC' holds {scc[1].strip()!r}, not four columns")
-    out["scc_last_iter"] = float(_integer(row[0]))
+    out["scc_last_iter"] = float(integer(row[0]))
     keys = ("scc_last_total_elec_eh", "scc_last_diff_elec", "scc_last_error")
-    return out | {key: _number(token) for key, token in zip(keys, row[1:], strict=True)}
+    return out | {key: number(token) for key, token in zip(keys, row[1:], strict=True)}
 
 
 def _parse_energies(text: str) -> dict[str, LabelValue]:
     found: dict[str, list[float]] = {}
     for name, value in _ENERGY.findall(text):
-        found.setdefault(name.strip(), []).append(_number(value))
+        found.setdefault(name.strip(), []).append(number(value))
 
     def values(*names: str) -> list[float]:
         for name in names:
@@ -309,7 +246,7 @@ def _columns(table: _Table, title: str, names: tuple[str, ...]) -> Iterator[list
 def _by_atom(table: _Table, title: str, column: str) -> NDArray[np.float64]:
     values: dict[int, float] = {}
     for atom, value in _columns(table, title, ("Atom", column)):
-        values[_integer(atom)] = _number(value)
+        values[integer(atom)] = number(value)
     if sorted(values) != [1, 2] or len(table.rows) != 2:
         raise ValueError(f"the table {title!r} lists atoms {sorted(values)}; a pair has two")
     return np.array([values[1], values[2]])
@@ -327,7 +264,7 @@ def _parse_charges(
         raise ValueError(f"the table {title!r} is missing")
     charges = _by_atom(tables[title], title, column)
     printed = _TOTAL_CHARGE.search(text)
-    total = float(charges.sum()) if printed is None else _number(printed[1])
+    total = float(charges.sum()) if printed is None else number(printed[1])
     if abs(charges.sum() - total) > _POPULATION_TOLERANCE:
         raise ValueError(f"the charges {charges.tolist()} do not add up to {total}")
     labels |= {"n_atoms": 2.0, "total_charge": total, **charge_statistics(charges)}
@@ -375,11 +312,11 @@ def _orbital_rows(table: _Table, title: str) -> list[tuple[int, int, float]]:
     shells: dict[tuple[int, int, int], list[int]] = {}
     names = ("Atom", "Sh.", "l", "m", "Population")
     for *numbers, value in _columns(table, title, names):
-        atom, shell, l, m = (_integer(token) for token in numbers)
+        atom, shell, l, m = (integer(token) for token in numbers)
         if atom not in (1, 2) or not 0 <= l <= _MAX_L or abs(m) > l:
             raise ValueError(f"the table {title!r} lists atom {atom}, l = {l}, m = {m}")
         shells.setdefault((atom, shell, l), []).append(m)
-        rows.append((atom - 1, l * l + l + m, _number(value)))
+        rows.append((atom - 1, l * l + l + m, number(value)))
     for (atom, shell, l), ms in shells.items():
         if sorted(ms) != list(range(-l, l + 1)):
             raise ValueError(
@@ -393,7 +330,7 @@ def _parse_dipole(text: str, labels: dict[str, LabelValue]) -> NDArray[np.float6
     matches = _DIPOLE.findall(text)
     if not matches:
         raise ValueError("the line 'Dipole moment' in Debye is missing")
-    dipole = np.array([_number(token) for token in matches[-1].split()])
+    dipole = np.array([number(token) for token in matches[-1].split()])
     if dipole.shape != (3,):
         raise ValueError(f"the line 'Dipole moment' holds {matches[-1]!r}, not three numbers")
     labels["dipole_mag_d"] = float(np.linalg.norm(dipole))
@@ -406,7 +343,7 @@ def _parse_dipole(text: str, labels: dict[str, LabelValue]) -> NDArray[np.float6
 def _parse_geometry(text: str) -> tuple[tuple[str, str], NDArray[np.float64]]:
     """Symbols and positions of the last frame."""
     lines = text.rstrip().split("\n")
-    n_atoms = _integer(lines[0].strip())
+    n_atoms = integer(lines[0].strip())
     if n_atoms != 2:
         raise ValueError(f"{n_atoms} atoms; a pair has two")
     frame = [line.split() for line in lines[-4:]]
@@ -416,7 +353,7 @@ def _parse_geometry(text: str) -> tuple[tuple[str, str], NDArray[np.float64]]:
     first, second = frame[2:]
     if (atomic_numbers([first[0], second[0]]) == 0).any():
         raise ValueError(f"unknown element in {first[0]!r}, {second[0]!r}")
-    positions = np.array([[_number(token) for token in row[1:4]] for row in (first, second)])
+    positions = np.array([[number(token) for token in row[1:4]] for row in (first, second)])
     x, y, z = np.abs(positions[1] - positions[0])
     if not math.hypot(x, y) <= _AXIS_TOLERANCE * z or not 0 < z < 1e3:
         raise ValueError(
@@ -446,14 +383,14 @@ def _parse_band(text: str) -> _Levels:
         header = _BLOCK_OF_LEVELS.search(line)
         row = line.split()
         if header is not None:
-            if _integer(header[1]) != 1 or _integer(header[2]) != len(spins) + 1:
+            if integer(header[1]) != 1 or integer(header[2]) != len(spins) + 1:
                 raise ValueError(f"unexpected k-point or spin in {line.strip()!r}")
             spins.append([])
         elif row:
             if not spins or len(row) not in (2, 3):
                 raise ValueError(f"unexpected line {line.strip()!r}")
-            spins[-1].append((_number(row[-2]), _number(row[-1])))
-            if len(row) == 3 and _integer(row[0]) != len(spins[-1]):
+            spins[-1].append((number(row[-2]), number(row[-1])))
+            if len(row) == 3 and integer(row[0]) != len(spins[-1]):
                 raise ValueError(f"level {row[0]} stands where level {len(spins[-1])} should")
     if not spins or len({len(levels) for levels in spins}) != 1 or not spins[0]:
         raise ValueError("unfinished: there are no levels, or fewer for one spin")
@@ -470,8 +407,8 @@ def _parse_tags(text: str) -> _Levels | None:
         tag = _TAG.fullmatch(lines[start].strip())
         if tag is None or tag[1] not in ("eigenvalues", "filling"):
             continue
-        shape = [_integer(size) for size in tag[2].split(",")]
-        values = [_number(token) for line in lines[start + 1 : end] for token in line.split()]
+        shape = [integer(size) for size in tag[2].split(",")]
+        values = [number(token) for line in lines[start + 1 : end] for token in line.split()]
         if len(shape) != 3 or shape[1] != 1 or len(values) != math.prod(shape) or not values:
             raise ValueError(f"{tag[1]!r} holds {len(values)} numbers for the shape {shape}")
         found[tag[1]] = np.array(values).reshape(shape[2], shape[0])

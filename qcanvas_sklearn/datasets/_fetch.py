@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from logging import WARNING, Logger
 from pathlib import Path
-from typing import IO
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import TYPE_CHECKING, Any
+
+from sklearn.utils import Bunch
+from tqdm import tqdm
 
 from .. import _files
-from ..structures import PairData
+from ..targets import resolve_targets
 from ._archive import DOI, read_archive
+from ._bunch import description, make_bunch
+
+# pooch and requests take as long to import as all else here: where nothing is downloaded,
+# they are not loaded.
+if TYPE_CHECKING:
+    from requests import Response, Session
 
 try:
     import fcntl
@@ -29,8 +33,8 @@ except ImportError:  # not on Windows
 
 __all__ = ["fetch_quantumcanvas"]
 
-_CHUNK = 2**16
-_BAR_WIDTH = 30
+# What a broken connection costs at most, beside what has not been received.
+_CHUNK = 25_000
 _RANGE_NOT_SATISFIABLE = 416
 # Refusals of one request that do not hold for the next.
 _PASSING = (408, 425, 429, _RANGE_NOT_SATISFIABLE)
@@ -93,11 +97,14 @@ class _TransferError(OSError):
 def fetch_quantumcanvas(
     data_home: str | os.PathLike[str] | None = None,
     *,
+    target: str | Sequence[str] | None = None,
+    return_X_y: bool = False,
+    as_frame: bool = True,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
     verbose: int = 1,
-) -> PairData:
+) -> Bunch | tuple[Any, Any]:
     """Load the QuantumCanvas archive of 2,850 diatomics, downloading it if needed.
 
     The archive (33.5 MB, CC-BY-4.0) is fetched from Zenodo once, checked, and kept. An
@@ -109,6 +116,13 @@ def fetch_quantumcanvas(
     data_home : path-like, default=None
         Folder to keep the file in. By default the environment variable ``QCANVAS_DATA``,
         or else ``~/qcanvas_data``.
+    target : str, sequence of str or None, default=None
+        A target key, a group name, another label such as "metal_like", or a sequence of
+        these; None for all 18 targets.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` in place of the Bunch.
+    as_frame : bool, default=True
+        Give `data` as a DataFrame and `target` as Series or DataFrame; otherwise as arrays.
     download_if_missing : bool, default=True
         If False, or if the environment variable ``QCANVAS_OFFLINE`` is set to anything
         but 0, only a file that is already there is used.
@@ -121,8 +135,10 @@ def fetch_quantumcanvas(
 
     Returns
     -------
-    PairData
-        Labels, geometry, populations, charges and images; see :func:`read_npz`.
+    data : Bunch
+        As :func:`load_pairs` returns it. ``pairs`` holds labels, geometry, populations,
+        charges and images; see :func:`read_npz`.
+    (data, target) : tuple if ``return_X_y`` is True
 
     Raises
     ------
@@ -130,7 +146,8 @@ def fetch_quantumcanvas(
         If the file is neither there nor to be had. The message says where to get it by
         other means, and where to put it.
     ValueError
-        If `n_retries` or `delay` is negative.
+        If `n_retries` or `delay` is negative, or `target` names neither a target, a group
+        nor a label.
 
     Warns
     -----
@@ -146,14 +163,14 @@ def fetch_quantumcanvas(
     Examples
     --------
     >>> from qcanvas_sklearn.datasets import fetch_quantumcanvas
-    >>> pairs = fetch_quantumcanvas()  # doctest: +SKIP
-    >>> pairs.images.shape  # doctest: +SKIP
+    >>> fetch_quantumcanvas().pairs.images.shape  # doctest: +SKIP
     (2850, 10, 32, 32)
     """
     if n_retries < 0 or delay < 0:
         raise ValueError(
             f"n_retries and delay must not be negative, got {n_retries!r} and {delay!r}"
         )
+    resolve_targets(target)  # before the download, which takes a while
     offline = os.environ.get("QCANVAS_OFFLINE", "0") not in ("", "0")
     path = _files.data_home(data_home) / ARCHIVE.filename
     if not _is_intact(path, ARCHIVE):
@@ -168,15 +185,16 @@ def fetch_quantumcanvas(
                 stacklevel=2,
             )
         _download(ARCHIVE, path, n_retries=n_retries, delay=delay, verbose=verbose)
-    return read_archive(path, provenance=_PROVENANCE)
+    return make_bunch(
+        read_archive(path, provenance=_PROVENANCE), target, return_X_y=return_X_y,
+        as_frame=as_frame, descr=description("quantumcanvas"),
+    )  # fmt: skip
 
 
 def _is_intact(path: Path, remote: RemoteFile) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest() == remote.md5
+    import pooch
+
+    return path.is_file() and pooch.file_hash(str(path), alg="md5") == remote.md5
 
 
 def _advice(remote: RemoteFile, path: Path, reason: str) -> str:
@@ -202,27 +220,30 @@ def _download(
     No address is visited, by redirection either, unless its scheme is in `schemes`. Where
     another download to the same folder is under way, its end is waited for.
     """
+    import pooch
+
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with _one_at_a_time(path.parent):
-        if _is_intact(path, remote):  # thanks to the other download
-            return
-        for n_failed in range(n_retries + 1):
-            try:
-                if not _is_intact(part, remote):
-                    _transfer(remote, part, timeout, verbose, schemes)
-                if not _is_intact(part, remote):
-                    reason = "what was received has another checksum"
-                    raise _TransferError(reason, restart=True)
-                break
-            except _TransferError as error:
-                if error.restart:
-                    part.unlink(missing_ok=True)
-                if error.final or n_failed == n_retries:
-                    reason = f"{error} (try {n_failed + 1} of {n_retries + 1})"
-                    raise ConnectionError(_advice(remote, path, reason)) from error
-            time.sleep(delay * 2**n_failed)
-        os.replace(part, path)
+
+    def download(url: str, output_file: str, _: object) -> None:
+        with _session(schemes) as session:
+            for n_failed in range(n_retries + 1):
+                try:
+                    _complete(session, remote, part, timeout, verbose)
+                    break
+                except _TransferError as error:
+                    if error.restart:
+                        part.unlink(missing_ok=True)
+                    if error.final or n_failed == n_retries:
+                        reason = f"{error} (try {n_failed + 1} of {n_retries + 1})"
+                        raise ConnectionError(_advice(remote, path, reason)) from error
+                time.sleep(delay * 2**n_failed)
+        os.replace(part, output_file)
+
+    with _one_at_a_time(path.parent), _silent(pooch.get_logger()):
+        pooch.retrieve(
+            remote.url, f"md5:{remote.md5}", path.name, path.parent, downloader=download
+        )
 
 
 @contextmanager
@@ -244,26 +265,69 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def _silent(logger: Logger) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel(WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _session(schemes: tuple[str, ...]) -> Session:
+    """A session that knows, and so is redirected to, no other schemes."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    session.adapters.clear()
+    for scheme in schemes:
+        session.mount(f"{scheme}://", HTTPAdapter())
+    session.headers.update({"User-Agent": "qcanvas_sklearn", "Accept-Encoding": "identity"})
+    return session
+
+
+def _complete(
+    session: Session, remote: RemoteFile, part: Path, timeout: float, verbose: int
+) -> None:
+    """Make `part` what it should be, or raise a `_TransferError`."""
+    from requests.exceptions import InvalidSchema, RequestException
+
+    if _is_intact(part, remote):
+        return
+    try:
+        _transfer(session, remote, part, timeout, verbose)
+    except InvalidSchema as error:
+        accepted = list(session.adapters)
+        reason = f"an address was refused, accepted are {accepted}: {error}"
+        raise _TransferError(reason, final=True) from error
+    except RequestException as error:
+        raise _TransferError(f"the connection ended: {error}") from error
+    if not _is_intact(part, remote):
+        raise _TransferError("what was received has another checksum", restart=True)
+
+
 def _transfer(
-    remote: RemoteFile, part: Path, timeout: float, verbose: int, schemes: tuple[str, ...]
+    session: Session, remote: RemoteFile, part: Path, timeout: float, verbose: int
 ) -> None:
     """Add to `part` what it lacks, or write it anew where the server knows no ranges."""
-    _check_scheme(remote.url, schemes)
     n_bytes = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "qcanvas_sklearn", "Accept-Encoding": "identity"}
-    if n_bytes:
-        headers["Range"] = f"bytes={n_bytes}-"
-    opener = build_opener(_Redirections(schemes))
-    with _network_errors():
-        response = opener.open(Request(remote.url, headers=headers), timeout=timeout)
-    with response:
+    headers = {"Range": f"bytes={n_bytes}-"} if n_bytes else {}
+    with session.get(remote.url, headers=headers, timeout=timeout, stream=True) as response:
         start, total = _extent(response)
         if start not in (0, n_bytes):
             raise _TransferError("the server sent another range than asked for", restart=True)
-        progress = _Progress(remote.filename, total, verbose)
-        with open(part, "ab" if start else "wb") as file:
-            n_bytes = start
-            for chunk in _chunks(response):
+        n_bytes = start
+        with (
+            open(part, "ab" if start else "wb") as file,
+            tqdm(
+                desc=remote.filename, total=(total or 0) / 1e6, initial=start / 1e6,
+                bar_format="{desc} [{bar:30}] {n:.1f} of {total:.1f} MB", ascii=".#",
+                disable=verbose <= 0 or not total,
+            ) as progress,
+        ):  # fmt: skip
+            for chunk in response.iter_content(_CHUNK):
                 n_bytes += len(chunk)
                 if n_bytes > remote.max_bytes:
                     raise _TransferError(
@@ -272,14 +336,21 @@ def _transfer(
                         restart=True,
                     )
                 file.write(chunk)
-                progress.show(n_bytes)
+                progress.update(len(chunk) / 1e6)
     if total is not None and n_bytes < total:
         raise _TransferError(f"the connection ended after {n_bytes} of {total} bytes")
 
 
-def _extent(response: HTTPResponse) -> tuple[int, int | None]:
+def _extent(response: Response) -> tuple[int, int | None]:
     """First byte of the answer, and size of the whole file where the server tells."""
-    if response.status == 206:
+    status = response.status_code
+    if status >= 400:
+        raise _TransferError(
+            f"the server answered {status} {response.reason}",
+            final=status < 500 and status not in _PASSING,
+            restart=status == _RANGE_NOT_SATISFIABLE,
+        )
+    if status == 206:
         extent = re.fullmatch(
             r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", "")
         )
@@ -288,75 +359,3 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
         return int(extent[1]), int(extent[2])
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdecimal() else None
-
-
-def _chunks(response: HTTPResponse) -> Iterator[bytes]:
-    while True:
-        with _network_errors():
-            chunk = response.read1(_CHUNK)
-        if not chunk:
-            return
-        yield chunk
-
-
-@contextmanager
-def _network_errors() -> Iterator[None]:
-    try:
-        yield
-    except _TransferError:
-        raise
-    except HTTPError as error:
-        error.close()
-        raise _TransferError(
-            f"the server answered {error.code} {error.reason}",
-            final=error.code < 500 and error.code not in _PASSING,
-            restart=error.code == _RANGE_NOT_SATISFIABLE,
-        ) from error
-    except (OSError, HTTPException) as error:
-        raise _TransferError(str(error) or type(error).__name__) from error
-
-
-def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
-    if urlsplit(url).scheme not in schemes:
-        raise _TransferError(f"{url!r} is refused, accepted is {schemes}", final=True)
-
-
-class _Redirections(HTTPRedirectHandler):
-    """Follows redirections to the accepted schemes only."""
-
-    def __init__(self, schemes: tuple[str, ...]) -> None:
-        self.schemes = schemes
-
-    def redirect_request(
-        self,
-        req: Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> Request | None:
-        _check_scheme(newurl, self.schemes)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-class _Progress:
-    """A line on standard error that grows with the download."""
-
-    def __init__(self, name: str, total: int | None, verbose: int) -> None:
-        self.name = name
-        self.total = total
-        self.verbose = verbose
-        self.n_drawn = -1
-
-    def show(self, n_bytes: int) -> None:
-        if self.verbose <= 0 or not self.total:
-            return
-        n_drawn = _BAR_WIDTH * n_bytes // self.total
-        if n_drawn == self.n_drawn:
-            return
-        self.n_drawn = n_drawn
-        bar = ("#" * n_drawn).ljust(_BAR_WIDTH, ".")
-        sizes = f"{n_bytes / 1e6:.1f} of {self.total / 1e6:.1f} MB"
-        end = "\n" if n_bytes >= self.total else ""
-        print(f"\r{self.name} [{bar}] {sizes}", end=end, file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..targets import IDENTITIES, LABELS, Label
+from ._dftbplus_text import decoded
 from ._labels import DIPOLE_LABELS, metal_like
 
 __all__ = ["LabelTable", "find_label_tables", "merge_labels", "read_label_table"]
@@ -87,7 +89,8 @@ def read_label_table(path: Path) -> LabelTable:
     try:
         # As text and without a header, pandas neither renames what is there twice nor
         # takes the first column for an index.
-        cells = pd.read_csv(path, header=None, dtype=str, skipinitialspace=True)
+        text = StringIO(decoded(path))
+        cells = pd.read_csv(text, header=None, dtype=str, skipinitialspace=True)
         cells = cells.apply(lambda column: column.str.strip()).replace("", np.nan)
         table = cells.iloc[1:].set_axis(_check_header(cells.iloc[0]), axis=1)
         names = _run_names(table)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets import bundled_pairs
+from ..datasets._bundled import bundled_pairs
 from ..datasets._xtb import xtb_source
 from ..datasets._xtb_engine import MAX_Z as XTB_MAX_Z
 from ..elements import property_values, symbols, valence_orbital_populations

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._validation import check_choice
-from ..datasets import bundled_pairs
+from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers, property_values, symbols
 from ._base import PairRows, PairSplitter
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .. import __version__
-from ..datasets import bundled_pairs
+from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers
 from ..plotting._common import name_of, printed, quantity
 from ..structures import PairData

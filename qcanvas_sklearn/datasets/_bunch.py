@@ -1,0 +1,59 @@
+"""What every function that loads or fetches a data set returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from ..structures import PAIR_COLUMNS, PairData
+from ..targets import LABELS, resolve_targets, target_units
+
+__all__ = ["description", "make_bunch"]
+
+
+def description(name: str) -> str:
+    """Text about a data set."""
+    path = files("qcanvas_sklearn.datasets").joinpath(f"data/{name}.rst")
+    return path.read_text(encoding="utf-8")
+
+
+def make_bunch(
+    pairs: PairData,
+    target: str | Sequence[str] | None,
+    *,
+    return_X_y: bool,
+    as_frame: bool,
+    descr: str,
+) -> Bunch | tuple[Any, Any]:
+    """Element pairs and targets of a data set, as :func:`load_pairs` describes them.
+
+    Raises
+    ------
+    ValueError
+        If `target` names neither a target, a group nor a label.
+    """
+    names = resolve_targets(target)
+    data: Any = pd.DataFrame(pairs.elements, columns=list(PAIR_COLUMNS), dtype=object)
+    values: Any = pairs.labels[names].copy()
+    if isinstance(target, str) and target in LABELS:
+        values = values[target]
+    if not as_frame:
+        data, values = data.to_numpy(copy=True), values.to_numpy(
+            dtype=float, copy=True, na_value=np.nan
+        )
+    if return_X_y:
+        return data, values
+    return Bunch(
+        data=data,
+        target=values,
+        labels=pairs.labels.copy(),
+        pairs=pairs,
+        target_names=names,
+        units=target_units(names),
+        DESCR=descr,
+    )
