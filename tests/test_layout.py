@@ -1,29 +1,27 @@
 """Columns of X: their names, their views, and finding them again."""
 
-from itertools import combinations
+import copy
+import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.datasets import load_wine
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from qcanvas_sklearn.datasets._bundled import bundled_pairs
+from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.images import PairImageTransformer, PairLayout
+from qcanvas_sklearn.images.layout import find_columns
 
 BLOCKS = ("atoms", "orbitals", "charges", "image")
-FOUND_WITHOUT_NAMES = [
-    include
-    for count in range(1, 5)
-    for include in combinations(BLOCKS, count)
-    if "atoms" in include or "image" in include
-]
 
 
 def rendered(rows=slice(None, None, 40), **parameters):
     transformer = PairImageTransformer(**parameters)
-    return transformer.fit_transform(bundled_pairs().elements[rows]), transformer.layout_
+    return transformer.fit_transform(load_pairs().data[rows]), transformer.layout_
 
 
 def test_columns_have_the_documented_names_and_order():
@@ -89,102 +87,104 @@ def test_unpack_refuses_another_width():
         PairLayout(("atoms",)).unpack(np.zeros((2, 6)))
 
 
-@pytest.mark.parametrize("include", FOUND_WITHOUT_NAMES, ids="+".join)
-@pytest.mark.parametrize(
-    ("channels", "image_size"), [(None, 32), ((0, 2, 4, 6), 16), ([7, 8], 9), ((5,), 4)]
-)
-def test_infer_finds_the_layout_of_any_rows(include, channels, image_size):
-    X, layout = rendered(include=include, channels=channels, image_size=image_size)
-    if channels == [7, 8] and "image" in include:
-        layout = PairLayout(include, [6, 8], image_size)  # 6 and 7 share their templates
-    rng = np.random.default_rng(0)
-    for rows in (slice(None), slice(1, 2), rng.permutation(len(X))[:20]):
-        assert PairLayout.infer(X[rows]) == layout
-        assert PairLayout.infer(X[rows].astype(np.float64)) == layout
+EVERY_KIND = [
+    (("atoms",), None, 32), (("orbitals",), None, 32), (("charges",), None, 32),
+    (("image",), (5,), 4), (("atoms", "image"), None, 8), (BLOCKS, (1, 7, 9), 6),
+]  # fmt: skip
 
 
-def test_infer_tells_equal_widths_apart_by_their_content():
-    one, layout_one = rendered(channels=[4], image_size=32)
-    four, layout_four = rendered(channels=[0, 2, 4, 6], image_size=16)
-    assert one.shape == four.shape
-    assert PairLayout.infer(one) == layout_one
-    assert PairLayout.infer(four) == layout_four
+def drawn(include, channels, image_size, n=6):
+    X = load_pairs().data[:n]
+    transformer = PairImageTransformer(
+        include=include, channels=channels, image_size=image_size
+    )
+    return transformer.fit_transform(X), transformer.layout_
 
 
-def test_infer_finds_images_of_free_atoms():
-    X, layout = rendered(source="free-atom")
-    assert PairLayout.infer(X) == layout
+@pytest.mark.parametrize("include, channels, image_size", EVERY_KIND)
+def test_an_array_carries_its_layout_wherever_its_rows_go(include, channels, image_size):
+    X, layout = drawn(include, channels, image_size)
+    for same in (
+        X[1:2], X[[2, 0]], X[np.arange(6) > 2], X.copy(), X.astype(np.float64),
+        np.vstack([X, X]), np.concatenate([X, X[:1]]), pickle.loads(pickle.dumps(X)),
+        copy.deepcopy(X), train_test_split(X, random_state=0)[0], layout.label(X.tolist()),
+    ):  # fmt: skip
+        assert PairLayout.infer(same) == layout
+    for other in (np.asarray(X), X.tolist(), X[0], X[:, :-1], X.T, X.mean(axis=0)):
+        assert PairLayout.infer(other) is None
 
 
-def test_infer_asks_for_names_where_empty_images_fit_several_layouts():
-    X, layout = rendered(source="free-atom", channels=["com_charge"], image_size=32)
-    with pytest.raises(ValueError, match=r'set_output\(transform="pandas"\)'):
-        PairLayout.infer(X)
-    assert PairLayout.infer(X, layout.feature_names) == layout
+@pytest.mark.parametrize("include, channels, image_size", EVERY_KIND)
+def test_tables_beside_each_other_tell_where_the_columns_are(include, channels, image_size):
+    X, layout = drawn(include, channels, image_size)
+    more = np.ones((6, 2))
+    for table, start, n_others in (
+        (np.hstack([X, more]), 0, 2), (np.hstack([more, X, more]), 2, 4),
+        (np.concatenate([more, X], axis=1), 2, 2), (np.concatenate((more, X), 1), 2, 2),
+    ):  # fmt: skip
+        found = find_columns(table)
+        assert (found.layout, found.n_others) == (layout, n_others)
+        assert found.positions.tolist() == list(range(start, start + layout.n_columns))
+        own, others = found.take(table)
+        assert np.array_equal(own, X) and (others == 1).all() and others.shape[1] == n_others
+        assert PairLayout.infer(table) is None  # there are others
 
 
-@pytest.mark.parametrize("include", [("orbitals",), ("charges",), ("atoms", "image"), BLOCKS])
-@pytest.mark.parametrize(("channels", "image_size"), [(None, 32), ([1, 7, 9], 6)])
-def test_infer_reads_names_exactly(include, channels, image_size):
+def test_a_joblib_file_and_workers_keep_the_layout(tmp_path):
+    X, layout = drawn(("atoms", "image"), None, 32)
+    joblib.dump(X, tmp_path / "X.joblib")
+    assert PairLayout.infer(joblib.load(tmp_path / "X.joblib")) == layout
+    seen = joblib.Parallel(n_jobs=2)(joblib.delayed(PairLayout.infer)(X) for _ in range(2))
+    assert seen == [layout, layout]
+
+
+@pytest.mark.parametrize("include, channels, image_size", EVERY_KIND)
+def test_names_tell_columns_in_any_order_with_prefixes_and_others(
+    include, channels, image_size
+):
     layout = PairLayout(include, channels, image_size)
     names = list(layout.feature_names)
     X = np.zeros((2, layout.n_columns))
     assert PairLayout.infer(X, names) == layout
     assert PairLayout.infer(X, np.array(names, dtype=object)) == layout
     assert PairLayout.infer(pd.DataFrame(X, columns=names)) == layout
-    assert PairLayout.infer(X, names[::-1]) is None
-    assert PairLayout.infer(X[:, 1:], names[1:]) is None
-    assert PairLayout.infer(X, [f"a__{name}" for name in names]) is None
+    order = np.random.default_rng(0).permutation(len(names) + 2)
+    for prefix in ("", "img__", "a__b__"):
+        given = np.array([*(prefix + name for name in names), "T", "x__T"])[order].tolist()
+        found = find_columns(pd.DataFrame(np.zeros((2, len(given))), columns=given))
+        assert (found.layout, found.n_others) == (layout, 2)
+        assert [given[k] for k in found.positions] == [prefix + name for name in names]
 
 
-@pytest.mark.parametrize("names", [["ch0"] * 20, ["z_a", "ch0_r0_c0"], ["x"], ["ch0_"] * 16])
-def test_infer_takes_other_names_for_a_plain_table(names):
+@pytest.mark.parametrize(
+    "missing", ["z_a", "z_b", "distance_ang", "s_b", "charge_a", "ch7_r2_c2", "ch1_r5_c5"]
+)
+def test_a_layout_with_a_column_missing_is_refused_by_name(missing):
+    names = [n for n in PairLayout(BLOCKS, (1, 7, 9), 6).feature_names if n != missing]
+    with pytest.raises(ValueError, match=f"part of the columns of a pair .*{missing}"):
+        PairLayout.infer(np.zeros((2, len(names))), names)
+
+
+@pytest.mark.parametrize(
+    "names", [["ch0"] * 20, ["x"], ["ch0_"] * 16, ["distance_ang", "T"], ["s_a", "s_b"], []]
+)
+def test_other_names_are_those_of_a_plain_table(names):
     assert PairLayout.infer(np.zeros((2, len(names))), names) is None
 
 
-def test_names_decide_against_content():
-    X, layout = rendered(include=("atoms",))
+def test_values_prove_nothing():
+    X, _ = drawn(("atoms",), None, 32)
+    assert PairLayout.infer(np.asarray(X)) is None
+    assert PairLayout.infer(pd.DataFrame(np.asarray(X))) is None  # numbers are no names
     assert PairLayout.infer(X, [f"x{i}" for i in range(5)]) is None
-    assert PairLayout.infer(pd.DataFrame(X)) == layout  # column numbers are no names
-
-
-@pytest.mark.parametrize("width", [1, 4, 5, 16, 19, 22, 64, 1024, 1029, 10240, 10245])
-@pytest.mark.parametrize("n_rows", [1, 50])
-def test_random_tables_are_plain(width, n_rows):
-    rng = np.random.default_rng(width)
-    for X in (
-        rng.normal(size=(n_rows, width)),
-        rng.uniform(0, 100, size=(n_rows, width)),
-        rng.integers(0, 2, size=(n_rows, width)),
-        np.zeros((n_rows, width)),
-        np.full((n_rows, width), 0.5),
-        np.full((n_rows, width), np.nan),
-    ):
-        assert PairLayout.infer(X) is None
-
-
-@pytest.mark.parametrize("load", [load_iris, load_wine, load_diabetes])
-def test_familiar_tables_are_plain(load):
-    assert PairLayout.infer(load().data) is None
-
-
-@pytest.mark.parametrize("include", FOUND_WITHOUT_NAMES, ids="+".join)
-def test_scaled_layouts_are_plain(include):
-    X, _ = rendered(include=include, image_size=8)
     assert PairLayout.infer(StandardScaler().fit_transform(X)) is None
+    assert PairLayout.infer(load_wine().data) is None
 
 
-def test_atoms_out_of_order_or_between_numbers_are_plain():
-    X, _ = rendered(include=("atoms",))
-    X[3, :2] = 1, 47
-    assert PairLayout.infer(X) is None
-    X[3, :2] = 46.5, 1
-    assert PairLayout.infer(X) is None
-
-
-@pytest.mark.parametrize("X", [np.zeros(5), np.zeros((0, 5)), np.array([["Ag", "Al"]])])
-def test_what_is_no_table_of_numbers_has_no_layout(X):
-    assert PairLayout.infer(X) is None
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (0, 3), (2, 5, 1)])
+def test_an_array_of_another_shape_is_not_labelled(shape):
+    with pytest.raises(ValueError, match="expected a table of shape"):
+        PairLayout(include=["atoms"]).label(np.zeros(shape))
 
 
 def test_layout_is_a_value():

@@ -296,19 +296,43 @@ class PairTable(np.ndarray):
     """
 
     __array_priority__ = 1.0  # what is put beside it becomes one
-    pair_columns: PairColumns | None
+    _columns: PairColumns | None
 
     @classmethod
     def carrying(cls, array: NDArray, columns: PairColumns | None) -> PairTable:
         """A view of an array that carries the given columns."""
         table = array.view(cls)
-        table.pair_columns = columns
+        table._columns = columns
         return table
 
-    def __array_finalize__(self, obj: Any) -> None:
-        columns = getattr(obj, "pair_columns", None)
+    @property
+    def pair_columns(self) -> PairColumns | None:
+        """Where the columns of a pair are; None in what is no table of them any more."""
+        columns = self._columns
         fits = columns is not None and self.ndim == 2 and self.shape[1] == columns.n_columns
-        self.pair_columns = columns if fits else None
+        return columns if fits else None
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self._columns = getattr(obj, "_columns", None)
+
+    def __getitem__(self, key: Any) -> Any:
+        out = super().__getitem__(key)
+        rows_alone = not isinstance(key, tuple) or all(
+            part is Ellipsis or isinstance(part, slice) and part == slice(None)
+            for part in key[1:]
+        )
+        if isinstance(out, PairTable) and not rows_alone:
+            out._columns = None
+        return out
+
+    def transpose(self, *axes: Any) -> NDArray:
+        """The base array's; columns are rows then."""
+        return np.asarray(self).transpose(*axes)
+
+    @property
+    def T(self) -> NDArray:  # type: ignore[override]
+        """The base array's; columns are rows then."""
+        return self.transpose()
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         out = super().__array_function__(func, types, args, kwargs)
@@ -317,7 +341,7 @@ class PairTable(np.ndarray):
         )  # fmt: skip
         if isinstance(out, PairTable) and func in (np.hstack, np.concatenate, np.vstack):
             parts = [np.asanyarray(part) for part in args[0]]
-            out.pair_columns = _beside(parts) if beside else _below(parts)
+            out._columns = _beside(parts) if beside else _below(parts)
         return out
 
     def __reduce__(self) -> Any:
