@@ -127,9 +127,8 @@ class Reader(ABC):
 
 def row_keys(arrays: Sequence[NDArray]) -> NDArray[np.int64]:
     """A number for what each row holds, equal for equal rows alone, shape (n,)."""
-    lines = [np.ascontiguousarray(array.reshape(len(array), -1)) for array in arrays]
     digests = [
-        blake2b(b"".join(line[row].tobytes() for line in lines), digest_size=8).digest()
-        for row in range(len(lines[0]))
+        blake2b(b"".join(array[row].tobytes() for array in arrays), digest_size=8).digest()
+        for row in range(len(arrays[0]))
     ]
     return np.frombuffer(b"".join(digests), dtype=np.int64)
