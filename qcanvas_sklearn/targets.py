@@ -23,6 +23,7 @@ __all__ = [
     "IDENTITIES",
     "LABELS",
     "METAL_GAP_EV",
+    "MIN_HARDNESS_EV",
     "ODD_LABELS",
     "TARGETS",
     "Identity",
@@ -337,13 +338,22 @@ _FRONTIER = {
 }  # fmt: skip
 
 
+#: Hardness below which reciprocals of a predicted one mean nothing: about its error. Of the
+#: values from 1e-4 to 0.1 this one had the smallest mean error of softness and
+#: electrophilicity on the validation tenth of the published protocol (seed 42).
+MIN_HARDNESS_EV = 0.03
+
+
 def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
-    r"""Move predictions to where every identity between them holds.
+    r"""Move predictions to where the identities between them hold.
 
     Ionization energy I and electron affinity A are fitted by least squares to all columns
     that are linear in them (HOMO, LUMO, I, A, gap, chi, mu, eta); these, softness and
     electrophilicity are then computed from I and A, and the dipole moment from charge and
-    bond length. Columns that no identity binds stay as they are.
+    bond length. Columns that no identity binds stay as they are. In the reciprocals of
+    softness and electrophilicity a hardness below :data:`MIN_HARDNESS_EV` counts as that:
+    a predicted one close to zero, and be it by chance, would make them as large as one
+    likes.
 
     Parameters
     ----------
@@ -353,7 +363,7 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same columns. Softness and electrophilicity are NaN where the hardness is zero.
+        The same columns.
 
     Raises
     ------
@@ -379,6 +389,9 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
         energies = values[linear].to_numpy(dtype=float) @ np.linalg.pinv(matrix).T
         ends = pd.DataFrame(-energies, columns=["e_homo_ev", "e_lumo_ev"], index=values.index)
         derived = derive_targets(ends)
+        hardness = np.maximum(derived["eta_ev"], MIN_HARDNESS_EV)
+        derived["softness_evinv"] = 1 / hardness
+        derived["electrophilicity_ev"] = derived["mu_ev"] ** 2 / (2 * hardness)
         bound = [key for key in values if key in derived]
         out[bound] = derived[bound]
     dipole = {"dipole_mag_d", "q_absmean", "distance_ang"} <= set(values)

@@ -40,7 +40,7 @@ from qcanvas_sklearn import (
     ViTRegressor,
     load_pairs,
 )
-from qcanvas_sklearn.targets import identity_residuals
+from qcanvas_sklearn.targets import MIN_HARDNESS_EV, identity_residuals
 
 TINY = {"n_hidden": 16, "max_epochs": 3, "random_state": 0}
 MODELS = {
@@ -408,9 +408,11 @@ def test_derived_predictions_are_consistent(model, few_images, few_pairs):
     for formula, target in [
         ("I = -E_HOMO", "i_ev"), ("A = -E_LUMO", "a_ev"), ("E_g = I - A", "e_g_ev"),
         ("chi = (I + A) / 2", "chi_ev"), ("mu = -chi", "mu_ev"),
-        ("S = 1 / eta", "softness_evinv"), ("|mu| = 4.8032 |q| d", "dipole_mag_d"),
+        ("|mu| = 4.8032 |q| d", "dipole_mag_d"),
     ]:  # fmt: skip
         assert residuals[formula] <= 1e-9 * scale[target], formula
+    softness = 1 / derived["eta_ev"].clip(lower=MIN_HARDNESS_EV)
+    np.testing.assert_allclose(derived["softness_evinv"], softness)
     free = pd.DataFrame(free, columns=y.columns)
     unbound = ["band_energy_ev", "total_energy_ev", "dipole_z_d", "q_absmean", "distance_ang"]
     assert (derived[unbound] == free[unbound]).all(axis=None)

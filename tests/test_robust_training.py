@@ -41,25 +41,17 @@ def outputs(model, X):
 # Randomness ---------------------------------------------------------------------------------
 
 
-def test_a_continued_fit_goes_on_with_its_randomness(any_model):
-    """Three epochs one by one are as random as three at once: none repeats another's."""
+def test_a_continued_fit_goes_on_with_its_randomness(any_model, monkeypatch):
+    """Epochs one by one are as random as epochs at once: none repeats another's numbers."""
     model, X, y = any_model
-    drawn = []
-
-    class Spy(torch.nn.Module):
-        def __init__(self, network):
-            super().__init__()
-            self.network = network
-
-        def forward(self, **inputs):
-            drawn.append(torch.rand(3).tolist())
-            return self.network(**inputs)
-
+    orders, randperm = [], torch.randperm
+    monkeypatch.setattr(
+        torch, "randperm", lambda n: orders.append(randperm(n).tolist()) or randperm(n)
+    )
     for _ in range(3):
         model.partial_fit(X, y)
-        if not isinstance(model.net_.module_, Spy):
-            model.net_.module_ = Spy(model.net_.module_)
-    assert len(drawn) >= 2 and len({tuple(numbers) for numbers in drawn}) == len(drawn)
+    model.set_params(warm_start=True, max_epochs=2).fit(X, y)
+    assert len(orders) == 5 and len({tuple(order) for order in orders}) == 5
 
 
 def test_continued_fits_repeat(any_model):
@@ -109,7 +101,7 @@ def test_weights_count_in_batches_of_any_size(regression_table, batch_size):
         PairMLPRegressor(**kw).fit(X, y, sample_weight=np.tile(w, 20)).predict(X).mean()
         for w in ([9.0, 1.0], [1.0, 9.0])
     )
-    assert light < 0.3 and heavy > 0.7
+    assert light < 0.4 and heavy > 0.6
 
 
 @pytest.mark.parametrize("factor", [1e-39, 1e39])

@@ -95,7 +95,7 @@ class SwapSymmetric(nn.Module):
         return both if self.draws else torch.where(self.parity == 0, outputs, both)
 
     def _drawn(self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]) -> Tensor:
-        flip = torch.rand(len(inputs["z"])).to(inputs["z"].device) < 0.5
+        flip = torch.rand(len(inputs["z"]), dtype=torch.float32).to(inputs["z"].device) < 0.5
         mixed = {
             name: value
             if swapped[name] is value
