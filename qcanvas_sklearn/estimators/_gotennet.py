@@ -144,11 +144,11 @@ class GotenNetRegressor(NetRegressor, GotenNetFamily):
         Epochs without improvement before stopping.
     parity : {"auto"}, int, sequence of int, or dict of str to int, default="auto"
         Sign of each target under exchange of the atoms: 1, -1, or 0 where it is not known; one
-        for all targets, one for each, or by name (others as by "auto"). "auto" takes it from
-        the target's name (:data:`qcanvas_sklearn.targets.TARGETS`) and leaves it out, with a
-        warning, where the labels contradict it: those of an odd target all have one sign, or
-        do not vanish for two equal atoms (where a stated -1 is refused). A plain table knows
-        no exchange.
+        for all targets, one for each, or by name (of the rest, what their names tell). "auto"
+        takes it from the target's name (:data:`qcanvas_sklearn.targets.TARGETS`) and leaves it
+        out, with a warning, where the labels contradict it: those of an odd target all have
+        one sign, or do not vanish for two equal atoms (where a stated -1 is refused). A plain
+        table knows no exchange.
     unseen_elements : {"error", "allow"}, default="error"
         What ``predict`` does with an element that was not among the training pairs:
         refuse it by name, or extrapolate with an embedding that was never trained.
