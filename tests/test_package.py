@@ -53,6 +53,12 @@ def documented_parameters(doc):
     return [name.lstrip("*") for head in heads for name in head.split(", ")]
 
 
+def documented_defaults(doc):
+    """Defaults by parameter, as a docstring states them."""
+    heads = re.findall(r"^(\w+) : .*\bdefault=(.+)$", inspect.cleandoc(doc), re.M)
+    return {name: ast.literal_eval(value) for name, value in heads}
+
+
 def accepted_parameters(item):
     names = list(inspect.signature(item).parameters)
     return [name for name in names if name not in ("self", "cls")]
@@ -130,6 +136,18 @@ def test_estimators_document_exactly_their_parameters():
     for name, item in estimators.items():
         documented = documented_parameters(item.__doc__) or []
         assert documented == accepted_parameters(item), name
+
+
+def test_estimators_document_the_defaults_that_they_have():
+    wrong = {}
+    for name, item in public_objects().items():
+        if inspect.isclass(item) and issubclass(item, BaseEstimator):
+            parameters = inspect.signature(item).parameters.values()
+            defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+            stated = documented_defaults(item.__doc__)
+            if stated != defaults:
+                wrong[name] = (stated, defaults)
+    assert wrong == {}
 
 
 def test_documented_parameters_are_those_of_the_signature():

@@ -1,0 +1,283 @@
+"""Write the docstrings of the estimators: ``python docs/write_docstrings.py [--check]``.
+
+What they share is stated here, once. What is particular to a family is the docstring of its
+private ``...Family`` class: a template, in which marks in braces say where the rest goes.
+With ``--check`` nothing is written: stale docstrings are named, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import indent
+from typing import NamedTuple
+
+if __name__ == "__main__":
+    # The package beside this file is meant, whichever is installed.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from qcanvas_sklearn import estimators
+from qcanvas_sklearn._files import written_whole
+
+_SHARED_PARAMETERS = """\
+max_epochs : int, default={max_epochs}
+    Passes over the training rows.
+batch_size : int, default={batch_size}
+    Rows a gradient step.
+lr : float, default={lr}
+    Learning rate of AdamW; the peak of the schedule.
+lr_schedule : {{"one_cycle", "constant"}}, default="one_cycle"
+    How the learning rate runs over `max_epochs`.
+weight_decay : float, default={weight_decay}
+    Decoupled weight decay of AdamW.
+loss : {{{choices}}}, default="{loss}"
+    {loss_text}
+n_members : int, default={n_members}
+    Members of a deep ensemble, which train together as one stacked network.
+    {members}
+early_stopping : bool, default=False
+    Stop when the loss on validation rows has not improved for `n_iter_no_change` epochs,
+    and restore the weights of the best epoch.
+validation_fraction : float, default={validation_fraction}
+    Part of the training rows that is set aside for {validation},
+    unless `X_val` is passed to ``fit``. Rows are set aside by pair: all those of one pair,
+    in either order and at any distance, stay together (of a plain table, equal rows).
+    {held}
+n_iter_no_change : int, default=20
+    Epochs without improvement before stopping.
+parity : {parity_type}, default="auto"
+    {parity_text}
+unseen_elements : {{"error", "allow"}}, default="error"
+    What ``predict`` does with an element that was not among the training pairs:
+    refuse it by name, or extrapolate with an embedding that was never trained.
+    Set it to "allow" to score element-disjoint splits.
+device : str, default="auto"
+    Device to train and predict on, as torch names it; "auto" is CUDA where present.
+    Training is in single precision, prediction on the CPU and on CUDA in double precision
+    (but for convolutions). After ``fit`` the weights lie on the CPU, whatever trained them.
+random_state : int, RandomState instance or None, default=None
+    Fixes initial weights, batches and validation rows; on the CPU to the last bit.
+    Global random states are never touched.
+verbose : int, default=0
+    1 shows a progress bar, 2 a line for every epoch. With either, Ctrl-C ends the training
+    with a warning in place of the error; the model is usable as it is then.
+warm_start : bool, default=False
+    Go on from the weights of the previous ``fit`` (on a table of the same columns and
+    targets) in place of new ones. Random numbers go on too. Another architecture is
+    refused: the parameters of the network, `n_members` and `parity` stay as they were.
+callbacks : list of skorch callbacks or None, default=None
+    Further callbacks; they are copied before use."""
+
+_SHARED_ATTRIBUTES = """\
+net_ : skorch.NeuralNet
+    The trained net, on the CPU.
+reader_ : PairReader or TableReader
+    What turns X into rows of the network: the one for pairs, or the one for plain tables.
+history_ : DataFrame
+    One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
+n_iter_ : int
+    Number of epochs trained, those before a continued fit included.
+n_parameters_ : int
+    Number of weights.
+target_names_ : list of str or None
+    Names of the targets, where y had any.
+elements_ : list of str
+    Elements of the training pairs; empty for a plain table.
+provenance_ : dict
+    Package versions, targets with their units, elements and number of training rows,
+    and the source of the pair data where the estimator rendered it itself.
+n_features_in_ : int
+    Number of columns seen in ``fit``.
+feature_names_in_ : ndarray of str
+    Names of the columns, where X had them."""
+
+_SHARED_NOTES = """\
+X may be
+
+- element pairs, which a `PairImageTransformer` of the bundled table turns into the columns
+  that the network takes;
+- a table with the columns of a `PairImageTransformer`, recognised by their names (in any
+  order, with a prefix) or by the layout that the array carries
+  (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
+- any other numeric table, whose columns all become scalars, without atoms or an image."""
+
+
+class _Task(NamedTuple):
+    """What differs between the docstrings of regressors and classifiers."""
+
+    kind: str
+    example_target: str
+    fill: Mapping[str, str]
+    parameters: str
+    attributes: str
+    notes: str
+
+
+_REGRESSOR = _Task(
+    kind="Regressor",
+    example_target="distance_ang",
+    fill={
+        "loss_text": """\
+Loss on targets that are centred by their median (odd ones by 0) and divided by their
+    mean absolute deviation over the training rows. Missing labels do not count.""",
+        "members": """\
+It predicts the mean of the members and, with ``return_std=True``, calibrated standard
+    deviations, for which `validation_fraction` of the rows is set aside unless `X_val` is
+    passed. They hold for pairs of elements that were seen in training: with others,
+    errors grow and the deviations hardly do.""",
+        "validation": "early stopping and calibration",
+        "held": "An element that occurs in one pair only is learned from.",
+        "parity_type": '{"auto"}, int, sequence of int, or dict of str to int',
+        "parity_text": """\
+Sign of each target under exchange of the atoms: 1, -1, or 0 where it is not known; one
+    for all targets, one for each, or by name (of the rest, what their names tell). "auto"
+    takes it from the target's name (:data:`qcanvas_sklearn.targets.TARGETS`) and leaves it
+    out, with a warning, where the labels contradict it: those of an odd target all have
+    one sign, or do not vanish for two equal atoms (where a stated -1 is refused). A plain
+    table knows no exchange.""",
+    },
+    parameters="""
+derive : bool, default=False
+    Move predictions to where every identity between the targets holds
+    (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
+    softness the reciprocal of the hardness, and so on. An ensemble's mean is moved as a
+    whole, and member by member for standard deviations. Needs targets with names.""",
+    attributes="""\
+scaler_ : TargetScaler
+    How targets are scaled for the network.
+calibration_ : SpreadCalibration or None
+    What makes standard deviations of an ensemble's spread; None for a single net.
+""",
+    notes="""\
+Predictions of a target whose parity is known are exactly even (of ``dipole_z_d`` odd) under
+exchange of the atoms inside the network. Others are learned in the canonical order of the
+pair, without that constraint.
+
+""",
+)
+_CLASSIFIER = _Task(
+    kind="Classifier",
+    example_target="metal_like",
+    fill={
+        "loss_text": "Cross-entropy of the classes. Missing labels do not count.",
+        "members": "Their probabilities are averaged.",
+        "validation": "early stopping",
+        "held": """\
+Of each class the same part is set aside; an element or class that occurs in one pair
+    only is learned from.""",
+        "parity_type": '{"auto"}, int, or sequence of int',
+        "parity_text": """\
+Sign of the classes' logits under exchange of the atoms: 1, -1, or 0 where it is not
+    known; one for all classes, or one for each. "auto" is 1 where the name of y is that of
+    a label of the pair that is even (:data:`qcanvas_sklearn.targets.LABELS`, but for
+    :data:`~qcanvas_sklearn.targets.ODD_LABELS`), and 0 otherwise. A plain table knows no
+    exchange.""",
+    },
+    parameters="""
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes; "balanced" gives each class the same weight in all.""",
+    attributes="""\
+classes_ : ndarray of shape (n_classes,)
+    The classes, sorted.
+""",
+    notes="""\
+Probabilities of a label whose parity is 1 are exactly the same for both orders of the atoms
+inside the network. Others are learned in the canonical order of the pair, without that
+constraint.
+
+""",
+)
+
+
+def docstring(cls: type) -> str:
+    """A public estimator's docstring: its family's, with what is shared filled in."""
+    task = _CLASSIFIER if cls.__name__.endswith(_CLASSIFIER.kind) else _REGRESSOR
+    defaults = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+    losses = ", ".join(f'"{loss}"' for loss in cls._losses)
+    parameters = _SHARED_PARAMETERS.format(choices=losses, **task.fill, **defaults)
+    fill = {
+        "{shared_parameters}": parameters + task.parameters,
+        "{shared_attributes}": task.attributes + _SHARED_ATTRIBUTES,
+        "{shared_notes}": task.notes + _SHARED_NOTES,
+        "{kind}": task.kind,
+        "{name}": cls.__name__,
+        "{target}": task.example_target,
+        "{>>>}": ">>>",  # the template itself is no doctest
+    }
+    text = _template(cls)
+    for mark, replacement in fill.items():
+        text = text.replace(mark, replacement)
+    return text
+
+
+def _template(cls: type) -> str:
+    """The docstring of a class's family; empty where it has none."""
+    docs = (inspect.cleandoc(base.__doc__ or "") for base in cls.__mro__)
+    return next((doc for doc in docs if "{shared_parameters}" in doc), "")
+
+
+def current_docstrings() -> dict[Path, dict[str, str]]:
+    """What the docstrings should be: by file, by class."""
+    found: dict[Path, dict[str, str]] = {}
+    for cls in (getattr(estimators, name) for name in estimators.__all__):
+        if _template(cls):
+            found.setdefault(Path(inspect.getfile(cls)), {})[cls.__name__] = docstring(cls)
+    return found
+
+
+def stale(source: str, docstrings: Mapping[str, str]) -> list[str]:
+    """Names of the classes in a file whose docstring is another one."""
+    classes = _classes(source)
+    return [
+        name for name, text in docstrings.items() if ast.get_docstring(classes[name]) != text
+    ]
+
+
+def rewritten(source: str, docstrings: Mapping[str, str]) -> str:
+    """The text of a file with the docstrings of some of its classes replaced.
+
+    Raises
+    ------
+    ValueError
+        If a class begins with something else than a docstring or ``pass``.
+    """
+    lines = source.splitlines(keepends=True)
+    classes = _classes(source)
+    for name in sorted(docstrings, key=lambda name: -classes[name].lineno):
+        first = classes[name].body[0]
+        if not isinstance(first, ast.Pass) and ast.get_docstring(classes[name]) is None:
+            raise ValueError(f"class {name} has no docstring, and no pass in its place")
+        literal = indent(f'"""{docstrings[name]}\n"""\n', "    ")
+        lines[first.lineno - 1 : first.end_lineno] = [literal]
+    return "".join(lines)
+
+
+def _classes(source: str) -> dict[str, ast.ClassDef]:
+    nodes = ast.parse(source).body
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write or check, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Write the docstrings of the estimators.")
+    parser.add_argument("--check", action="store_true", help="name stale ones, write nothing")
+    check = parser.parse_args(argv).check
+    any_stale = False
+    for path, docstrings in current_docstrings().items():
+        source = path.read_text(encoding="utf-8")
+        names = stale(source, docstrings)
+        any_stale |= bool(names)
+        for name in names:
+            print(f"{name} in {path.name} {'is stale' if check else 'written'}")
+        if names and not check:
+            with written_whole(path) as file:
+                file.write(rewritten(source, docstrings).encode())
+    return int(check and any_stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
