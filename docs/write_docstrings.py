@@ -169,7 +169,7 @@ _CLASSIFIER = _Task(
         "held": """\
 Of each class the same part is set aside; an element or class that occurs in one pair
     only is learned from.""",
-        "parity_type": '{"auto"}, int, or sequence of int',
+        "parity_type": '{"auto"}, int, sequence of int, or dict of str to int',
         "parity_text": """\
 Sign of the classes' logits under exchange of the atoms: 1, -1, or 0 where it is not
     known; one for all classes, or one for each. "auto" is 1 where the name of y is that of

@@ -78,7 +78,7 @@ def test_calibration_against_its_formula():
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(400, 5, 2))
     y = np.c_[outputs.mean(axis=1)[:, 0] + rng.normal(size=400), np.full(400, np.nan)]
-    calibration = SpreadCalibration.fit(outputs, y)
+    calibration = SpreadCalibration.fit(outputs, outputs.mean(axis=1), y)
     std = calibration.std(outputs)
     variance = outputs[:, :, 0].var(axis=1, ddof=1)
     ratio = std[:, 0] / np.sqrt(variance + variance.mean())
@@ -91,7 +91,7 @@ def test_calibration_against_its_formula():
 def test_few_validation_rows_give_wide_intervals():
     outputs = np.random.default_rng(0).normal(size=(3, 4, 1))
     y = outputs.mean(axis=1) + np.array([[1.0], [-5.0], [2.0]])
-    std = SpreadCalibration.fit(outputs, y).std(outputs)
+    std = SpreadCalibration.fit(outputs, outputs.mean(axis=1), y).std(outputs)
     assert np.max(np.abs(y - outputs.mean(axis=1)) / std) == pytest.approx(norm.ppf(0.95))
 
 

@@ -109,7 +109,8 @@ def test_networks_know_no_scikit_learn_and_the_data_no_torch():
     "line, rooms",
     [
         ("from ..nn.heads import PairMLP", ["nn"]), ("from .. import _files", ["_files"]),
-        ("import qcanvas_sklearn.datasets._xtb", ["datasets"]), ("from . import _base", []),
+        ("import qcanvas_sklearn.datasets._xtb", ["datasets"]),
+        ("from . import _base", ["images"]),
         ("def f():\n    from ..report import model_report", ["report"]), ("import numpy", []),
         ("from qcanvas_sklearn import targets, estimators", ["targets", "estimators"]),
     ],

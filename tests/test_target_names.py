@@ -126,11 +126,33 @@ def test_the_sign_of_an_odd_quantity_is_a_class_without_symmetry(dipoles):
 
 @pytest.mark.parametrize(
     "parity, expected",
-    [(1, [1, 1]), (0, [0, 0]), ([1, 0], [1, 0]), ({NAMES[1]: 0}, [1, 0]), ("auto", [1, 1])],
+    [
+        (1, [1, 1]), (0, [0, 0]), ([1, 0], [1, 0]), ({NAMES[1]: 0}, [1, 0]), ({}, [1, 1]),
+        ("auto", [1, 1]),
+    ],
 )
 def test_a_stated_parity_holds(few_images, two, parity, expected):
     model = PairMLPRegressor(**TINY, parity=parity).fit(few_images, two)
     assert model._targets.parity.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "parity, expected", [(1, 1), (0, 0), ({"metal_like": 0}, 0), ({}, 1), ([1, 1], 1)]
+)
+def test_a_stated_parity_of_classes_holds(few_images, few_pairs, parity, expected):
+    y = (few_pairs[1]["e_g_ev"] > 0.3).rename("metal_like")
+    model = PairMLPClassifier(**TINY, parity=parity).fit(few_images, y)
+    assert model._targets.parity.tolist() == [expected, expected]
+    with pytest.raises(ValueError, match="each of 2 classes"):
+        model.set_params(parity=-1).fit(few_images, y)
+
+
+def test_targets_without_a_stated_parity_are_checked_as_ever(dipoles):
+    X, y = dipoles
+    y = pd.DataFrame({"dipole_z_d": y.abs(), "other": y})
+    with pytest.warns(UserWarning, match="have one sign"):
+        model = learner(parity={"other": -1}).set_params(max_epochs=1).fit(X, y)
+    assert model._targets.parity.tolist() == [0, -1]
 
 
 @pytest.mark.parametrize("parity", ["even", 2, [1], [1, 1, 1], {"homo": 1}, 0.5, None])

@@ -245,8 +245,8 @@ class NetEstimator(BaseEstimator):
             )
         except BaseException:
             # A failure or a refused table leaves a fitted model as it was.
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
         if interrupted and not plan.verbose:
             raise KeyboardInterrupt
@@ -285,16 +285,15 @@ class NetEstimator(BaseEstimator):
             self.scaler_ = self._fit_scaler(values[learn], self._targets)
         self._targets = self._counted(self._targets, values[learn])
         rows = self.reader_.scaled(rows)
-        data, valid = (
-            self._training_data(rows.take(part), values[part], weight[part])
-            for part in (learn, aside)
-        )
+        learned, set_aside = rows.take(learn), rows.take(aside)
+        data = self._training_data(learned, values[learn], weight[learn])
+        valid = self._training_data(set_aside, values[aside], weight[aside])
         if validation[0] is not None:
             valid = self._validation_data(*validation)
         elif stream and self._held_back is not None:
-            self._held_back.add(valid, row_keys([values[aside], *valid.rows.arrays.values()]))
+            self._held_back.add(valid, row_keys([values[aside], *set_aside.arrays.values()]))
             valid = self._held_back.data or valid
-        net = copy.deepcopy(self.net_) if continuing else self._build(data.rows, plan)
+        net = copy.deepcopy(self.net_) if continuing else self._build(learned, plan)
         device = resolve_device(self.device)
         watched = valid if len(valid) and not stream else None
         interrupted = len(data) > 0 and train(
@@ -302,7 +301,7 @@ class NetEstimator(BaseEstimator):
         )
         self.calibration_ = self._calibrate(net, valid, device)
         self.net_, self._built_with = net, self._architecture()
-        self._describe(data, set(self.elements_) if continuing else set())
+        self._describe(learned, set(self.elements_) if continuing else set())
         return interrupted
 
     def _training_data(
@@ -319,14 +318,14 @@ class NetEstimator(BaseEstimator):
         check_n_rows(values, len(rows), input_name="y_val")
         return self._training_data(rows, values, np.ones(len(rows)))
 
-    def _describe(self, data: TrainingData, seen: set[str]) -> None:
+    def _describe(self, rows: DenseRows, seen: set[str]) -> None:
         """Attributes that tell what was fitted, and on what."""
-        self.elements_ = sorted(seen.union(self.reader_.element_names(data.rows)))
+        self.elements_ = sorted(seen.union(self.reader_.element_names(rows)))
         self.history_ = history_frame(self.net_)
         self.n_iter_ = len(self.history_)
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
         self.provenance_ = provenance(
-            self.target_names_, self.elements_, len(data), self.reader_.source
+            self.target_names_, self.elements_, len(rows), self.reader_.source
         )
 
     def _split(

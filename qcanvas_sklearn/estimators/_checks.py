@@ -108,11 +108,11 @@ def check_architecture(
     estimator: Any, before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
     """Raise a ValueError if a model that is continued was built with other parameters."""
-    changed = [name for name in now if not np.array_equal(now[name], before.get(name))]
+    changed = [name for name in now if not np.array_equal(now[name], before[name])]
     if changed:
         raise ValueError(
             f"{type(estimator).__name__} cannot be continued with other parameters of its "
             "network: "
-            + ", ".join(f"{name}={now[name]!r} was {before.get(name)!r}" for name in changed)
+            + ", ".join(f"{name}={now[name]!r} was {before[name]!r}" for name in changed)
             + "; set warm_start=False and call fit for a new one"
         )

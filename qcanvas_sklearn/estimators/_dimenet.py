@@ -276,7 +276,7 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
         only is learned from.
     n_iter_no_change : int, default=20
         Epochs without improvement before stopping.
-    parity : {"auto"}, int, or sequence of int, default="auto"
+    parity : {"auto"}, int, sequence of int, or dict of str to int, default="auto"
         Sign of the classes' logits under exchange of the atoms: 1, -1, or 0 where it is not
         known; one for all classes, or one for each. "auto" is 1 where the name of y is that of
         a label of the pair that is even (:data:`qcanvas_sklearn.targets.LABELS`, but for

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils import check_scalar
 from skorch import NeuralNet
 
 from .._validation import align_columns, check_observed, read_labels
@@ -117,6 +118,10 @@ class NetRegressor(RegressorMixin, _Shell):
             labels.values, predicted.reshape(len(predicted), -1), sample_weight=sample_weight
         )
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_scalar(self.derive, "derive", (bool, np.bool_))
+
     def _first_targets(
         self, y: Any, classes: NDArray | None
     ) -> tuple[TargetSpec, Array, list[int]]:
@@ -132,7 +137,7 @@ class NetRegressor(RegressorMixin, _Shell):
             consistent_targets(pd.DataFrame(values[:1], columns=names))
         unknown = np.zeros(values.shape[1], dtype=np.int64)
         spec = TargetSpec(names, values.shape[1], labels.single, unknown)
-        return spec, values, [target_parity(name) for name in names or [None] * len(unknown)]
+        return spec, values, [target_parity(name) for name in names or [""] * len(unknown)]
 
     def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> Array:
         labels = read_labels(y, input_name=name)
@@ -153,7 +158,9 @@ class NetRegressor(RegressorMixin, _Shell):
                 self.scaler_.inverse_transform(scaled)
                 for scaled in (predict(net, valid.rows, device), valid.blocks[0].values)
             )
-        calibration = SpreadCalibration.fit(self._derived(outputs), labels)
+        calibration = SpreadCalibration.fit(
+            self._derived(outputs), self._derived(outputs.mean(axis=1)), labels
+        )
         unknown = np.flatnonzero(np.isnan(calibration.scale)).tolist()
         if unknown:
             warnings.warn(

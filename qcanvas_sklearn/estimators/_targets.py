@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import Reader
-from ..targets import target_parity
 from ..training import DenseRows
 
 __all__ = ["TargetSpec", "check_parity"]
@@ -85,49 +85,56 @@ def check_parity(
     UserWarning
         If the data contradict what a name tells; the target is learned without it.
     """
-    n = spec.n_targets
-    if isinstance(parity, str) and parity == "auto":
-        if not reader.has_order:
-            return np.zeros(n, dtype=np.int64)
-        told = np.array(auto, dtype=np.int64)
-        for j in np.flatnonzero(told < 0):
-            reason = _contradiction(values[:, j], reader.members(rows))
-            if reason:
-                name = spec.names[j] if spec.names else j
-                warnings.warn(
-                    f"target {name!r} has the name of a quantity that changes its sign when "
-                    f"the atoms are exchanged, but {reason}: it is learned without that "
-                    "symmetry. State the parity to be sure",
-                    UserWarning,
-                    stacklevel=6,
-                )
-                told[j] = 0
-        return told
     stated = _stated(parity, spec)
-    if stated.any() and not reader.has_order:
+    known = np.array([value is not None for value in stated], dtype=bool)
+    if any(stated) and not reader.has_order:
         raise ValueError(f"parity={parity!r}, but X holds no pairs of atoms to exchange")
-    for j in np.flatnonzero(stated < 0):
-        reason = _not_vanishing(values[:, j], reader.members(rows))
+    if not reader.has_order:
+        return np.zeros(spec.n_targets, dtype=np.int64)
+    out = np.where(known, np.array(stated, dtype=object), auto).astype(np.int64)
+    members = reader.members(rows)
+    for j in np.flatnonzero(out < 0):
+        if known[j]:
+            reason = _not_vanishing(values[:, j], members)
+            if reason:
+                raise ValueError(f"parity={parity!r} makes target {j} odd, but {reason}")
+            continue
+        reason = _contradiction(values[:, j], members)
         if reason:
-            raise ValueError(f"parity={parity!r} makes target {j} odd, but {reason}")
-    return stated
+            name = spec.names[j] if spec.names else j
+            warnings.warn(
+                f"target {name!r} has the name of a quantity that changes its sign when "
+                f"the atoms are exchanged, but {reason}: it is learned without that "
+                "symmetry. State the parity to be sure",
+                UserWarning,
+                stacklevel=6,
+            )
+            out[j] = 0
+    return out
 
 
-def _stated(parity: Any, spec: TargetSpec) -> NDArray[np.int64]:
+def _stated(parity: Any, spec: TargetSpec) -> list[int | None]:
+    """The user's word on each target; None where there is none."""
     n, names = spec.n_targets, spec.names
+    if isinstance(parity, str) and parity == "auto":
+        return [None] * n
     if isinstance(parity, Mapping):
         unknown = [key for key in parity if names is None or key not in names]
         if unknown:
             raise ValueError(f"parity names {unknown}, the targets are {names}")
-        assert names is not None or not parity
-        given = [parity.get(name, target_parity(name)) for name in names or [None] * n]
+        keys = (names or [""]) * (n if spec.classes is not None or names is None else 1)
+        given = [parity.get(name) for name in keys]
     else:
-        given = np.broadcast_to(parity, n).tolist() if np.ndim(parity) == 0 else list(parity)
-    if len(given) != n or any(isinstance(p, str) or p not in (-1, 0, 1) for p in given):
+        given = [parity] * n if np.ndim(parity) == 0 else list(parity)
+    accepted, what = ((-1, 0, 1), "targets") if spec.classes is None else ((0, 1), "classes")
+    said = [p for p in given if not (p is None and isinstance(parity, Mapping))]
+    bad = [p for p in said if not isinstance(p, numbers.Integral) or p not in accepted]
+    if len(given) != n or bad:
         raise ValueError(
-            f'parity={parity!r} is not "auto", or -1, 0 or 1 for all or each of {n} targets'
+            f'parity={parity!r} is not "auto", or one of {accepted} for all or each of {n} '
+            f"{what}"
         )
-    return np.array(given, dtype=np.int64)
+    return given
 
 
 def _contradiction(label: NDArray[np.float64], members: NDArray[np.int64]) -> str:

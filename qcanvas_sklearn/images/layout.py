@@ -325,7 +325,7 @@ class PairTable(np.ndarray):
             out._columns = None
         return out
 
-    def transpose(self, *axes: Any) -> NDArray:
+    def transpose(self, *axes: Any) -> NDArray:  # type: ignore[override]
         """The base array's; columns are rows then."""
         return np.asarray(self).transpose(*axes)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
-from ..images.layout import PairColumns
+from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
 from ..structures import looks_like_pairs, validate_pairs
 from ..training import DenseRows
@@ -60,14 +60,13 @@ class PairReader(Reader):
         if looks_like_pairs(X):
             validate_pairs(estimator, X, reset=True)
             self.transformer_ = PairImageTransformer(include=self.spec.blocks)
-            table = self.transformer_.fit_transform(X)
-            assert table.pair_columns is not None  # it has been drawn just now
-            self.columns_ = table.pair_columns
+            table: NDArray = self.transformer_.fit_transform(X)
+            columns = find_columns(table)
         else:
             self.transformer_ = None
             table, columns = check_table(estimator, X, reset=True)
-            assert columns is not None  # why this reader was chosen
-            self.columns_ = columns
+        assert columns is not None  # why this reader was chosen
+        self.columns_ = columns
         return self._rows(table)
 
     def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:

@@ -106,7 +106,7 @@ def table_model(estimator: Any, X: Any) -> TableModel:
             model = model[0] if len(model) == 1 else model
     if looks_like_pairs(table):
         reader = getattr(model, "reader_", None)
-        if getattr(reader, "transformer_", None) is None:
+        if reader is None or getattr(reader, "transformer_", None) is None:
             raise ValueError(
                 f"{type(model).__name__} takes element pairs without showing the table that "
                 "it makes of them; pass a Pipeline whose first step is a PairImageTransformer"

@@ -44,14 +44,30 @@ class SpreadCalibration:
     scale: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, outputs: NDArray[np.float64], y: NDArray[np.float64]) -> SpreadCalibration:
-        """Calibrate on outputs (n, m, t) and labels (n, t) of validation rows."""
+    def fit(
+        cls, outputs: NDArray[np.float64], mean: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> SpreadCalibration:
+        """Calibrate on validation rows.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n, m, t)
+            Of the members.
+        mean : ndarray of shape (n, t)
+            What is predicted, around which the intervals lie.
+        y : ndarray of shape (n, t)
+            Labels, NaN where missing.
+
+        Returns
+        -------
+        SpreadCalibration
+        """
         if not len(y):
             unknown = np.full(y.shape[1], np.nan)
             return cls(unknown, unknown)
         variance = outputs.var(axis=1, ddof=1)
         mean_variance = np.maximum(variance.mean(axis=0), np.finfo(np.float64).tiny)
-        ratio = np.abs(y - outputs.mean(axis=1)) / np.sqrt(variance + mean_variance)
+        ratio = np.abs(y - mean) / np.sqrt(variance + mean_variance)
         scale = np.array([_upper_quantile(column[~np.isnan(column)]) for column in ratio.T])
         return cls(mean_variance, scale / norm.ppf((1 + _LEVEL) / 2))
 
