@@ -107,8 +107,7 @@ def main() -> None:
     for kind in (GATv2Regressor, QuantumShellNetRegressor):
         model = kind(max_epochs=args.epochs, batch_size=BATCH_SIZE, random_state=0)
         module = model.fit(X[:64], y[:64]).net_.module_
-        inputs = {name: torch.as_tensor(np.ascontiguousarray(array))
-                  for name, array in model.reader_.read(model, X).items()}  # fmt: skip
+        inputs = model.reader_.read(model, X).to(torch.device("cpu")).batch(slice(None))
         scaled = torch.as_tensor(y.to_numpy()[:, None] / y.std(), dtype=torch.float32)
         ways = {name: make(inputs, scaled) for name, make in
                 (("loop", slices), ("graphs", graphs))}  # fmt: skip

@@ -19,7 +19,7 @@ def test_the_first_block_holds_the_two_commands():
     commands = block("bash").strip().splitlines()
     assert len(commands) == 2
     assert commands[0].endswith("python examples/plot_quickstart.py")
-    assert commands[1].endswith("python -m pytest")
+    assert commands[1].endswith("python -m pytest -n 2")
 
 
 def test_every_file_that_is_named_exists():
