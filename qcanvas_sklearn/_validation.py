@@ -4,11 +4,13 @@ weights, names out of a few, and rows of whatever container.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -227,6 +229,12 @@ def read_classes(y: Any, *, input_name: str = "y") -> tuple[NDArray, NDArray[np.
         )  # fmt: skip
     column = _objects(y)
     if column.ndim == 2 and column.shape[1] == 1:
+        warnings.warn(
+            f"A column-vector {input_name} was passed when a 1d array was expected. Please "
+            "change its shape to (n_samples,), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=2,
+        )
         column = column[:, 0]
     if column.ndim != 1:
         raise ValueError(
@@ -378,7 +386,7 @@ def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
     """
     if sample_weight is None:
         return np.ones(n)
-    if np.ndim(sample_weight) == 0:
+    if np.isscalar(sample_weight):
         sample_weight = np.full(n, sample_weight)
     weight = _floats(sample_weight, "sample_weight")
     if weight.shape != (n,):

@@ -171,7 +171,8 @@ def _listed(z: NDArray[np.int64]) -> list[str]:
 def _label_table(anatomy: Anatomy, y: Any) -> pd.DataFrame:
     """y as a table whose columns are the model's targets, in its order."""
     if anatomy.is_classifier:
-        classes, observed = read_classes(y)
+        single = isinstance(y, pd.DataFrame) and y.shape[1] == 1
+        classes, observed = read_classes(y.iloc[:, 0] if single else y)
         column: Any = np.full((len(observed), 1), None, dtype=object)
         column[observed, 0] = classes.tolist()
         labels = Labels(column, column_names(y), True)
