@@ -37,7 +37,7 @@ MODELS = {
     ),
 } | {
     kind.__name__: make_pipeline(
-        PairImageTransformer(include=kind._blocks), kind(random_state=0)
+        PairImageTransformer(include=kind._spec.blocks), kind(random_state=0)
     )
     for kind in (
         QuantumShellNetRegressor, GATv2Regressor, PairMLPRegressor, EGNNRegressor,

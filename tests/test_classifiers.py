@@ -23,7 +23,7 @@ from qcanvas_sklearn import (
     PairMLPClassifier,
     load_pairs,
 )
-from qcanvas_sklearn.training import MaskedLoss
+from qcanvas_sklearn.training import DenseRows, MaskedLoss, TargetBlock, TrainingData
 
 #: The classifier of each family, with the parameters of its tiny regressor.
 CLASSIFIERS = {}
@@ -157,7 +157,9 @@ def test_class_weights_shift_the_odds(one_model, few_images, metal_like):
 def test_the_loss_is_the_cross_entropy():
     rng = np.random.default_rng(0)
     logits, classes, weight = rng.normal(size=(20, 3)), rng.integers(3, size=20), rng.random(20)
-    target = torch.eye(3)[classes], torch.tensor(weight)[:, None].expand(-1, 3)
+    block = TargetBlock(np.eye(3)[classes], weight)
+    data = TrainingData(DenseRows({"x": logits}), [block]).to(torch.device("cpu"))
+    target = data[torch.arange(20)][1]
     found = MaskedLoss("log_loss")(torch.tensor(logits), target).item()
     proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert found == pytest.approx(log_loss(classes, proba, sample_weight=weight), rel=1e-6)

@@ -149,12 +149,12 @@ def build(
         network.set_params(max_epochs=max_epochs)
     given = inputs if entry.inputs == "own" else entry.inputs
     if given in ("elements", "distance"):
-        transformer = PairImageTransformer(source="free-atom", include=kind._blocks)
+        transformer = PairImageTransformer(source="free-atom", include=kind._spec.blocks)
         pipeline = make_pipeline(transformer, network)
         if given == "elements":
             return Model(pipeline, "elements")
         return Model(pipeline, "elements + distance", ("distance_ang",), needs_distance=True)
-    blocks = ("atoms", "orbitals") if given == "populations" else kind._blocks
+    blocks = ("atoms", "orbitals") if given == "populations" else kind._spec.blocks
     pipeline = make_pipeline(PairImageTransformer(include=blocks), network)
     return Model(pipeline, _described(blocks, "image" in kind._spec.names), _READ_OFF)
 

@@ -20,10 +20,10 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._validation import check_n_rows, check_weight
-from ..inputs import InputSpec, Reader, open_reader, row_keys
+from ..inputs import InputSpec, Reader, open_reader
 from ..nn import Ensemble
 from ..training import (
-    DenseRows,
+    Rows,
     SpreadCalibration,
     TargetBlock,
     TargetScaler,
@@ -86,9 +86,10 @@ class NetEstimator(BaseEstimator):
 
     if TYPE_CHECKING:
         _held_back: HeldBack | None
+        _split_seed: int  # a continued fit sets the same rows aside
         _targets: TargetSpec
         net_: NeuralNet
-        reader_: Reader
+        reader_: Reader[Any]
         scaler_: TargetScaler
         elements_: list[str]
         target_names_: list[str] | None
@@ -235,7 +236,7 @@ class NetEstimator(BaseEstimator):
                 check_architecture(self, self._built_with, self._architecture())
                 rows = self.reader_.read(self, X)
             else:
-                self._held_back = None
+                self._held_back, self._split_seed = None, plan.seed
                 self.reader_ = open_reader(self._spec, X)
                 rows = self.reader_.fit(self, X)
             values = self._read_targets(y, len(rows), continuing, classes, rows)
@@ -253,7 +254,7 @@ class NetEstimator(BaseEstimator):
         return self
 
     def _read_targets(
-        self, y: Any, n: int, continuing: bool, classes: NDArray | None, rows: DenseRows
+        self, y: Any, n: int, continuing: bool, classes: NDArray | None, rows: Rows
     ) -> NDArray[np.float64]:
         """Labels (n, t); sets what the targets are."""
         check_passed(self, y)
@@ -271,7 +272,7 @@ class NetEstimator(BaseEstimator):
         return values
 
     def _train(
-        self, rows: DenseRows, values: NDArray[np.float64], weight: NDArray[np.float64],
+        self, rows: Rows, values: NDArray[np.float64], weight: NDArray[np.float64],
         validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
     ) -> bool:  # fmt: skip
         """Train on rows with labels and set what is known then; whether it was broken off."""
@@ -280,18 +281,17 @@ class NetEstimator(BaseEstimator):
             raise ValueError("no row has both a label and a weight above zero")
         rows, values, weight = rows.take(usable), values[usable], weight[usable]
         learn, aside = self._split(rows, values, plan, validation, stream)
+        learned, set_aside = rows.take(learn), rows.take(aside)
         if not continuing:
-            self.reader_.fit_scaling(rows.take(learn))
+            self.reader_.fit_scaling(learned)
             self.scaler_ = self._fit_scaler(values[learn], self._targets)
         self._targets = self._counted(self._targets, values[learn])
-        rows = self.reader_.scaled(rows)
-        learned, set_aside = rows.take(learn), rows.take(aside)
         data = self._training_data(learned, values[learn], weight[learn])
         valid = self._training_data(set_aside, values[aside], weight[aside])
         if validation[0] is not None:
             valid = self._validation_data(*validation)
         elif stream and self._held_back is not None:
-            self._held_back.add(valid, row_keys([values[aside], *set_aside.arrays.values()]))
+            self._held_back.add(valid)
             valid = self._held_back.data or valid
         net = copy.deepcopy(self.net_) if continuing else self._build(learned, plan)
         device = resolve_device(self.device)
@@ -305,11 +305,12 @@ class NetEstimator(BaseEstimator):
         return interrupted
 
     def _training_data(
-        self, rows: DenseRows, values: NDArray[np.float64], weight: NDArray[np.float64]
+        self, rows: Rows, values: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> TrainingData:
         # Their ratios count, and the product of two sets of large ones is no number.
         weight = weight / weight.max(initial=np.finfo(np.float64).tiny)
         weight = weight * self._row_weight(self._targets, values)
+        rows = self.reader_.scaled(rows)
         return TrainingData(rows, [TargetBlock(self.scaler_.transform(values), weight)])
 
     def _validation_data(self, X: Any, y: Any) -> TrainingData:
@@ -318,7 +319,7 @@ class NetEstimator(BaseEstimator):
         check_n_rows(values, len(rows), input_name="y_val")
         return self._training_data(rows, values, np.ones(len(rows)))
 
-    def _describe(self, rows: DenseRows, seen: set[str]) -> None:
+    def _describe(self, rows: Rows, seen: set[str]) -> None:
         """Attributes that tell what was fitted, and on what."""
         self.elements_ = sorted(seen.union(self.reader_.element_names(rows)))
         self.history_ = history_frame(self.net_)
@@ -329,7 +330,7 @@ class NetEstimator(BaseEstimator):
         )
 
     def _split(
-        self, rows: DenseRows, values: NDArray[np.float64], plan: TrainingPlan,
+        self, rows: Rows, values: NDArray[np.float64], plan: TrainingPlan,
         validation: tuple[Any, Any], stream: bool,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
         """Positions of rows to learn from and of rows to set aside."""
@@ -341,11 +342,11 @@ class NetEstimator(BaseEstimator):
             return every, every[:0]
         groups, members = self.reader_.groups(rows), self.reader_.members(rows)
         if stream:
-            held = copy.deepcopy(getattr(self, "_held_back", None))
+            held = copy.deepcopy(self._held_back)
             self._held_back = held or HeldBack(self.validation_fraction, plan.seed)
             return self._held_back.split(groups, members)
         learn, aside = hold_out(
-            groups, members, self._strata(values), self.validation_fraction, plan.seed
+            groups, members, self._strata(values), self.validation_fraction, self._split_seed
         )
         if not len(aside):
             raise ValueError(
@@ -356,7 +357,7 @@ class NetEstimator(BaseEstimator):
             )
         return learn, aside
 
-    def _build(self, rows: DenseRows, plan: TrainingPlan) -> NeuralNet:
+    def _build(self, rows: Rows, plan: TrainingPlan) -> NeuralNet:
         spec = self._targets
         network_params = {
             **self.reader_.network_params(rows),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..training import DenseRows, TargetBlock, TrainingData
+from ..training import TrainingData
 
 __all__ = ["HeldBack"]
 
@@ -59,31 +55,16 @@ class HeldBack:
         self._members.update(members[~aside].ravel().tolist())
         return np.flatnonzero(~aside), np.flatnonzero(aside)
 
-    def add(self, data: TrainingData, keys: NDArray[np.int64]) -> None:
-        """Keep rows whose keys are not there yet, while there is room."""
-        row_bytes = sum(a[:1].nbytes for a in data.rows.arrays.values())  # type: ignore[attr-defined]
+    def add(self, data: TrainingData) -> None:
+        """Keep rows that are not there yet, while there is room."""
+        row_bytes = data.rows.nbytes // max(len(data), 1)
         room = min(_MAX_ROWS, _MAX_BYTES // max(row_bytes, 1)) - len(self._kept)
+        keys = data.rows.keys()
         fresh = [i for i, key in enumerate(keys.tolist()) if key not in self._kept]
         rows = np.array(fresh[: max(room, 0)], dtype=np.int64)
         self._kept.update(keys[rows].tolist())
-        parts = [part for part in (self.data, data.take(rows)) if part is not None]
-        self.data = _concatenated(parts) if len(parts) > 1 else parts[0]
-
-
-def _concatenated(parts: Sequence[TrainingData]) -> TrainingData:
-    rows: list[Any] = [part.rows for part in parts]
-    arrays = {
-        name: np.concatenate([r.arrays[name] for r in rows]) for name in rows[0].arrays
-    }
-    blocks: list[TargetBlock] = [
-        replace(
-            same[0],
-            values=np.concatenate([block.values for block in same]),
-            weight=np.concatenate([block.weight for block in same]),
-        )
-        for same in zip(*(part.blocks for part in parts), strict=True)
-    ]
-    return TrainingData(DenseRows(arrays, rows[0].scaling, rows[0].n_atoms), blocks)
+        new = data.take(rows)
+        self.data = new if self.data is None else self.data.concat(new)
 
 
 def _uniform(keys: NDArray[np.int64], seed: int) -> NDArray[np.float64]:

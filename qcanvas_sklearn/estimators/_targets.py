@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import Reader
-from ..training import DenseRows
+from ..training import Rows
 
 __all__ = ["TargetSpec", "check_parity"]
 
@@ -55,7 +55,7 @@ class TargetSpec:
 
 def check_parity(
     parity: Any, auto: Sequence[int], spec: TargetSpec, values: NDArray[np.float64],
-    reader: Reader, rows: DenseRows,
+    reader: Reader[Any], rows: Rows,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Parity of each target: what the user says, or what names tell and data allow.
 
@@ -71,7 +71,7 @@ def check_parity(
         Labels, NaN where missing.
     reader : Reader
         Knows whether the order of the atoms means anything.
-    rows : DenseRows
+    rows : Rows
         What it read.
 
     Raises

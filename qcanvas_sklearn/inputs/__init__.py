@@ -1,8 +1,8 @@
 """From what a user passes as X to the rows that networks take: one reader for each kind."""
 
-from ._base import InputSpec, Reader, row_keys
+from ._base import InputSpec, Reader
 from ._open import open_reader
 from .pairs import PairReader
 from .tables import TableReader
 
-__all__ = ["InputSpec", "PairReader", "Reader", "TableReader", "open_reader", "row_keys"]
+__all__ = ["InputSpec", "PairReader", "Reader", "TableReader", "open_reader"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,9 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from ..images import PairLayout
-from ..training import DenseRows, Scaling, feature_scaling
+from ..training import DenseRows, Rows, Scaling, feature_scaling
 
-__all__ = ["InputSpec", "Reader", "row_keys"]
+__all__ = ["DenseReader", "InputSpec", "Reader"]
 
 #: Inputs that are standardised, and the axis of their features.
 _SCALED = {"atom": -1, "pair": -1, "image": 1}
@@ -46,7 +45,10 @@ class InputSpec:
     descriptors: bool = False
 
 
-class Reader(ABC):
+R = TypeVar("R", bound=Rows)
+
+
+class Reader(ABC, Generic[R]):
     """Reads X of one kind into rows, and knows what holds for that kind.
 
     Parameters
@@ -74,14 +76,14 @@ class Reader(ABC):
         self.scaling_: Mapping[str, Scaling] = {}
 
     @abstractmethod
-    def fit(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+    def fit(self, estimator: BaseEstimator, X: Any) -> R:
         """Find out what `X` is made of and read it.
 
         Sets ``n_features_in_`` of the estimator.
         """
 
     @abstractmethod
-    def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+    def read(self, estimator: BaseEstimator, X: Any) -> R:
         """Read further rows.
 
         Raises
@@ -91,19 +93,19 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    def groups(self, rows: DenseRows) -> NDArray[np.int64]:
+    def groups(self, rows: R) -> NDArray[np.int64]:
         """Which rows belong together, by a number that holds for every call, shape (n,)."""
 
     @abstractmethod
-    def members(self, rows: DenseRows) -> NDArray[np.int64]:
+    def members(self, rows: R) -> NDArray[np.int64]:
         """What must be trained on to be predicted, shape (n, k): elements; 0 is nothing."""
 
     @abstractmethod
-    def element_names(self, rows: DenseRows) -> list[str]:
+    def element_names(self, rows: R) -> list[str]:
         """Sorted symbols of the elements in the rows."""
 
     @abstractmethod
-    def network_params(self, rows: DenseRows) -> dict[str, Any]:
+    def network_params(self, rows: R) -> dict[str, Any]:
         """Arguments of the network's constructor that the input decides."""
 
     @abstractmethod
@@ -111,6 +113,18 @@ class Reader(ABC):
         self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]
     ) -> tuple[type[nn.Module], dict[str, Any]]:
         """The network with the symmetry that the rows have: a class and its arguments."""
+
+    @abstractmethod
+    def fit_scaling(self, rows: R) -> None:
+        """Measure how inputs are to be standardised, on training rows."""
+
+    @abstractmethod
+    def scaled(self, rows: R) -> R:
+        """Rows that are standardised on the way to a device."""
+
+
+class DenseReader(Reader[DenseRows]):
+    """What readers of rows of one shape share: how their inputs are standardised."""
 
     def fit_scaling(self, rows: DenseRows) -> None:
         """Measure how inputs are to be standardised, on training rows."""
@@ -123,12 +137,3 @@ class Reader(ABC):
     def scaled(self, rows: DenseRows) -> DenseRows:
         """Rows that are standardised on the way to a device."""
         return DenseRows(rows.arrays, self.scaling_, rows.n_atoms)
-
-
-def row_keys(arrays: Sequence[NDArray]) -> NDArray[np.int64]:
-    """A number for what each row holds, equal for equal rows alone, shape (n,)."""
-    digests = [
-        blake2b(b"".join(array[row].tobytes() for array in arrays), digest_size=8).digest()
-        for row in range(len(arrays[0]))
-    ]
-    return np.frombuffer(b"".join(digests), dtype=np.int64)

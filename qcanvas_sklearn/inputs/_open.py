@@ -13,7 +13,7 @@ from .tables import TableReader
 __all__ = ["open_reader"]
 
 
-def open_reader(spec: InputSpec, X: Any) -> Reader:
+def open_reader(spec: InputSpec, X: Any) -> Reader[Any]:
     """A reader for the kind of thing that `X` is.
 
     Parameters

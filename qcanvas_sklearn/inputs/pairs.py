@@ -17,7 +17,7 @@ from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
 from ..structures import looks_like_pairs, validate_pairs
 from ..training import DenseRows
-from ._base import Reader, row_keys
+from ._base import DenseReader
 from ._elements import standard_descriptors
 from .tables import check_table, refuse_pairs
 
@@ -27,7 +27,7 @@ __all__ = ["PairReader"]
 _MOLECULAR_CHANNELS = (2, 3, 4, 5)
 
 
-class PairReader(Reader):
+class PairReader(DenseReader):
     """Read pairs of atoms.
 
     Attributes
@@ -107,7 +107,7 @@ class PairReader(Reader):
         atom += [blocks[k] for k in ("shell_populations", "m0_populations") if k in blocks]
         pair = [blocks[k][:, None] for k in ("distance_ang", "dipole_mag") if k in blocks]
         if "image" in blocks and "image" not in self.spec.names:
-            pair.append(blocks["image"].mean(axis=(2, 3)))
+            pair.append(blocks["image"].mean(axis=(2, 3), dtype=np.float64))
         vector = np.zeros((n, 3), dtype=dtype)
         if "distance_ang" in blocks:
             vector[:, 2] = blocks["distance_ang"]
@@ -127,7 +127,7 @@ class PairReader(Reader):
         z = rows.arrays["z"]
         if z.any():
             return np.asarray(z.min(axis=1) * (MAX_Z + 1) + z.max(axis=1))
-        return row_keys([a for name, a in rows.arrays.items() if name != "z"])
+        return rows.keys()
 
     def members(self, rows: DenseRows) -> NDArray[np.int64]:
         """The two elements of each row."""

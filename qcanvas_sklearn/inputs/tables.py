@@ -16,7 +16,7 @@ from ..elements import MAX_Z
 from ..images.layout import PairColumns, find_columns
 from ..structures import looks_like_pairs, might_be_atomic_numbers
 from ..training import DenseRows
-from ._base import Reader, row_keys
+from ._base import DenseReader
 from ._elements import standard_descriptors
 
 __all__ = ["TableReader", "check_table"]
@@ -50,7 +50,7 @@ def refuse_pairs(estimator: BaseEstimator, X: Any) -> None:
         )
 
 
-class TableReader(Reader):
+class TableReader(DenseReader):
     """Read a table whose columns mean nothing to the package; there are no atoms in it."""
 
     def fit(self, estimator: BaseEstimator, X: Any) -> DenseRows:
@@ -94,7 +94,7 @@ class TableReader(Reader):
 
     def groups(self, rows: DenseRows) -> NDArray[np.int64]:
         """Equal rows belong together."""
-        return row_keys([rows.arrays["pair"]])
+        return rows.keys()
 
     def members(self, rows: DenseRows) -> NDArray[np.int64]:
         """None."""

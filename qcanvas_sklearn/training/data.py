@@ -45,6 +45,11 @@ class TrainingData:
         ]
         return TrainingData(self.rows.take(index), blocks)
 
+    def concat(self, other: TrainingData) -> TrainingData:
+        """These rows, and others of the same kind behind them."""
+        blocks = [a.concat(b) for a, b in zip(self.blocks, other.blocks, strict=True)]
+        return TrainingData(self.rows.concat(other.rows), blocks)
+
     def to(self, device: torch.device) -> TensorTable:
         """The same on a device."""
         return TensorTable(self, device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -59,6 +60,19 @@ class Rows(Protocol):
         """Positions of the labels of some rows among those of a level."""
         ...
 
+    def keys(self) -> NDArray[np.int64]:
+        """A number for what each row holds, equal for equal rows alone, shape (n,)."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the rows on the host."""
+        ...
+
+    def concat(self, other: Any) -> Rows:
+        """These rows, and others of the same kind behind them."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseRows:
@@ -85,6 +99,8 @@ class DenseRows:
 
     def take(self, index: NDArray | slice) -> DenseRows:
         """Some of the rows, still on the host."""
+        if isinstance(index, np.ndarray) and np.array_equal(index, np.arange(len(self))):
+            return self
         return replace(self, arrays={name: a[index] for name, a in self.arrays.items()})
 
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> DenseRows:
@@ -117,6 +133,28 @@ class DenseRows:
             return index
         atoms = torch.arange(self.n_atoms, device=index.device)
         return (index[:, None] * self.n_atoms + atoms).flatten()
+
+    def keys(self) -> NDArray[np.int64]:
+        """A number for what each row holds, equal for equal rows alone, shape (n,)."""
+        arrays = list(self.arrays.values())
+        digests = [
+            blake2b(b"".join(array[row].tobytes() for array in arrays), digest_size=8)
+            for row in range(len(self))
+        ]
+        return np.frombuffer(b"".join(d.digest() for d in digests), dtype=np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the rows on the host."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def concat(self, other: DenseRows) -> DenseRows:
+        """These rows, and others of the same kind behind them."""
+        arrays = {
+            name: np.concatenate([array, other.arrays[name]])
+            for name, array in self.arrays.items()
+        }
+        return replace(self, arrays=arrays)
 
 
 def _tensor(

@@ -45,6 +45,12 @@ class TargetBlock:
         """Some of the lines."""
         return replace(self, values=self.values[index], weight=self.weight[index])
 
+    def concat(self, other: TargetBlock) -> TargetBlock:
+        """These lines, and others of the same targets behind them."""
+        pairs = (self.values, other.values), (self.weight, other.weight)
+        values, weight = (np.concatenate(pair) for pair in pairs)
+        return replace(self, values=values, weight=weight)
+
     def normalised_weight(self, n_rows: int) -> NDArray[np.float64]:
         r"""Weights (n, t) of single labels, whose sum is `n_rows` times the factor.
 
