@@ -1,0 +1,1 @@
+def self_consistent(*a): raise RuntimeError

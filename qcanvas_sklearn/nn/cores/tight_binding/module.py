@@ -1,0 +1,248 @@
+"""The tight-binding model of a pair: from elements, distance and charges to its state."""
+
+from __future__ import annotations
+
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from ....targets import DEBYE_PER_E_ANGSTROM
+from .blocks import Blocks, Spectrum
+from .charges import self_consistent
+from .eigen import BOLTZMANN_EV, entropy
+from .elements import BOHR_PER_ANGSTROM, ElementTables
+from .hamiltonian import ABSENT_EV, Geometry, PairHamiltonian
+
+__all__ = ["State", "TightBinding"]
+
+#: State of a batch of pairs by name.
+State = dict[str, Tensor]
+
+
+class TightBinding(nn.Module):
+    """Learned two-centre tight binding with charges by shell.
+
+    Parameters
+    ----------
+    shells : array-like of bool, shape (104, 4)
+        Shells of the elements, see :func:`elements.shells_of`.
+    electrons : array-like of shape (104,), optional
+        Valence electrons of the neutral atoms; NaN and None stand for the table's.
+    electronic_temperature : float, default=0.0
+        Temperature of the data's filling in K.
+    seed : int, default=0
+        Of the network's weights and the perturbed start.
+    smallest_kt : float, default=0.01
+        Smearing in eV that is used at lower temperatures, for steps have no slope.
+    **hamiltonian
+        Of :class:`PairHamiltonian`.
+
+    Notes
+    -----
+    All inner arithmetic is float64. ``forward`` of (B, A) is that of (A, B) with the atoms
+    exchanged, to rounding.
+
+    References
+    ----------
+    H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, J. Chem. Theory Comput. 14,
+    5764 (2018), arXiv:1808.04526; C. R. Hourahine et al., J. Chem. Phys. 152, 124101
+    (2020).
+    """
+
+    def __init__(
+        self,
+        shells: ArrayLike,
+        electrons: ArrayLike | None = None,
+        *,
+        electronic_temperature: float = 0.0,
+        seed: int = 0,
+        smallest_kt: float = 0.01,
+        **hamiltonian: float,
+    ) -> None:
+        super().__init__()
+        tables = ElementTables.build(shells, electrons)
+        generator = torch.Generator().manual_seed(seed)
+        self.hamiltonian = PairHamiltonian(tables, generator, **hamiltonian)
+        self.blocks = Blocks(tables.shells)
+        self.electronic_temperature = electronic_temperature
+        self.smallest_kt = smallest_kt
+
+    @property
+    def n_shells(self) -> int:
+        """Shells by atom, with those that an element lacks."""
+        return self.blocks.n_shells
+
+    def primitives(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """Overlaps of the Gaussians at these distances (Å) and their rates, to be kept."""
+        basis = self.hamiltonian.basis
+        r = distance.double() * BOHR_PER_ANGSTROM
+        with torch.no_grad():
+            return torch.func.jvp(
+                basis.overlaps, (r,), (torch.full_like(r, BOHR_PER_ANGSTROM),)
+            )
+
+    def forward(
+        self,
+        z: Tensor,
+        distance: Tensor,
+        populations: Tensor | None = None,
+        *,
+        kt: float | None = None,
+        forces: bool = False,
+        primitives: tuple[Tensor, Tensor] | None = None,
+        start: Tensor | None = None,
+    ) -> State:
+        """State of pairs.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, 2), int64
+            Atomic numbers.
+        distance : Tensor of shape (n,)
+            Distances in Å.
+        populations : Tensor of shape (n, 2, k), optional
+            Electrons by shell. By default the charges are solved self-consistently.
+        kt : float, optional
+            Smearing in eV; by default that of the data, but not below `smallest_kt`.
+        forces : bool, default=False
+            Add ``force`` = -dE/dR in eV/Å.
+        primitives : tuple of Tensor, optional
+            From :meth:`primitives`, to save time where distances come again.
+        start : Tensor of shape (n, 2, n_shells), optional
+            Populations at which a self-consistent search starts.
+
+        Returns
+        -------
+        dict of str to Tensor
+            See the module's documentation of the state.
+        """
+        kt = self.filling_kt if kt is None else kt
+        geometry, rates = self.geometry(z, distance, forces, primitives)
+        electrons = self.electrons(z)
+        if populations is None:
+            populations = self_consistent(self, z, geometry, electrons, kt, start)
+        else:
+            populations = populations[..., : self.n_shells].to(geometry.onsite)
+        potential = self.potential(z, geometry, populations)
+        pencils = self.blocks.pencils(
+            z, geometry.onsite, geometry.hopping, geometry.overlap, potential
+        )
+        spectrum = self.blocks.solve(pencils, electrons, kt)
+        state = self._state(z, distance, geometry, populations, potential, spectrum)
+        if rates is not None:
+            state["force"] = self._force(z, rates, populations, potential, spectrum)
+        return state
+
+    @property
+    def filling_kt(self) -> float:
+        """Smearing of a filling at the data's temperature in eV."""
+        return max(self.smallest_kt, BOLTZMANN_EV * self.electronic_temperature)
+
+    def electrons(self, z: Tensor) -> Tensor:
+        """Electrons of each spin in the lowest multiplicity, shape (n, 2)."""
+        total = self.hamiltonian.reference.sum(1).round()[z].sum(1)
+        return torch.stack([torch.ceil(total / 2), torch.floor(total / 2)], dim=1)
+
+    def geometry(
+        self,
+        z: Tensor,
+        distance: Tensor,
+        rates: bool = False,
+        primitives: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Geometry, Geometry | None]:
+        """What elements and distance determine, and its derivative by the distance.
+
+        Parameters
+        ----------
+        z, distance, primitives
+            As in :meth:`forward`.
+        rates : bool, default=False
+            Whether derivatives (per Å) are wanted.
+        """
+        distance = distance.to(self.hamiltonian.energy)
+        if not rates:
+            kept = None if primitives is None else primitives[0]
+            return self.hamiltonian(z, distance, kept), None
+        if primitives is None:
+            primitives = self.primitives(distance)
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(distance, torch.ones_like(distance))
+            out = self.hamiltonian(z, dual, forward_ad.make_dual(*primitives))
+            parts = [forward_ad.unpack_dual(value) for value in out]
+        return (
+            Geometry(*(part.primal for part in parts)),
+            Geometry(*(part.tangent for part in parts)),
+        )
+
+    def charges(self, z: Tensor, populations: Tensor) -> Tensor:
+        """Electrons gained by shell, shape (n, 2, n_shells)."""
+        return populations - self.hamiltonian.neutral(z)
+
+    def potential(self, z: Tensor, geometry: Geometry, populations: Tensor) -> Tensor:
+        """Potential of the charges at the shells in eV, shape (n, 2, n_shells)."""
+        gained = self.charges(z, populations)
+        second = (geometry.gamma @ gained.flatten(1)[..., None])[..., 0].view_as(gained)
+        third = self.hamiltonian.third_order[z] * gained.sum(-1) ** 2
+        return second + third[..., None]
+
+    def _coulomb(self, z: Tensor, gamma: Tensor, populations: Tensor) -> Tensor:
+        """Energy of the charges in eV."""
+        gained = self.charges(z, populations)
+        flat = gained.flatten(1)
+        second = 0.5 * (flat * (gamma @ flat[..., None])[..., 0]).sum(1)
+        return second + (self.hamiltonian.third_order[z] * gained.sum(-1) ** 3).sum(1) / 3
+
+    def _state(
+        self, z: Tensor, distance: Tensor, geometry: Geometry, populations: Tensor,
+        potential: Tensor, spectrum: Spectrum,
+    ) -> State:  # fmt: skip
+        weights = self.blocks.degeneracy
+        band = (weights * spectrum.occupations * spectrum.energies).sum(1)
+        coulomb = self._coulomb(z, geometry.gamma, populations)
+        double_counting = coulomb - (populations * potential).sum((1, 2))
+        total = band + double_counting + geometry.repulsion + geometry.dispersion
+        kt = BOLTZMANN_EV * self.electronic_temperature
+        heat = entropy(spectrum.energies, weights, spectrum.mu, kt) if kt else 0.0
+        homo, lumo, orbitals = self._frontier(z, spectrum.energies)
+        charge = self.hamiltonian.reference.sum(1)[z] - populations.sum(-1)
+        charge = (charge[:, 0] - charge[:, 1]) / 2
+        return {
+            "homo": homo, "lumo": lumo, "levels": orbitals, "level_energies": spectrum.energies,
+            "occupations": spectrum.occupations, "mu": spectrum.mu, "band": band,
+            "double_counting": double_counting, "repulsion": geometry.repulsion,
+            "dispersion": geometry.dispersion, "total": total, "mermin": total - heat,
+            "populations": populations, "orbital_populations": spectrum.populations,
+            "potential": potential, "onsite": geometry.onsite, "charge": charge,
+            "dipole": -DEBYE_PER_E_ANGSTROM * charge * distance, "distance": distance,
+        }  # fmt: skip
+
+    def _frontier(self, z: Tensor, energies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """HOMO, LUMO (NaN where all orbitals are full) and orbital energies, ascending."""
+        repeat = self.blocks.degeneracy.long()
+        orbitals = energies.repeat_interleave(repeat, dim=1).sort(dim=1).values
+        alpha, beta = self.electrons(z).long().unbind(1)
+        homo = orbitals.gather(1, alpha[:, None] - 1)[:, 0]
+        last = orbitals.shape[1] - 1
+        lumo = orbitals.gather(1, beta[:, None].clamp_max(last))[:, 0]
+        full = (beta > last) | (lumo > ABSENT_EV / 2)
+        return homo, lumo.masked_fill(full, torch.nan), orbitals
+
+    def _force(
+        self, z: Tensor, rates: Geometry, populations: Tensor, potential: Tensor,
+        spectrum: Spectrum,
+    ) -> Tensor:  # fmt: skip
+        """-dE/dR at the given charges; that of the minimum where they are consistent."""
+        changes = self.blocks.derivatives(rates.onsite, rates.hopping, rates.overlap, potential)
+        slope = self._coulomb_rate(z, rates.gamma, populations)
+        slope = slope + rates.repulsion + rates.dispersion
+        for m, change in enumerate(changes):
+            h = (spectrum.densities[m] * change.hamiltonian).sum((1, 2))
+            s = (spectrum.weighted[m] * change.overlap).sum((1, 2))
+            slope = slope + (1.0 if m == 0 else 2.0) * (h - s)
+        return -slope
+
+    def _coulomb_rate(self, z: Tensor, gamma_rate: Tensor, populations: Tensor) -> Tensor:
+        flat = self.charges(z, populations).flatten(1)
+        return 0.5 * (flat * (gamma_rate @ flat[..., None])[..., 0]).sum(1)
