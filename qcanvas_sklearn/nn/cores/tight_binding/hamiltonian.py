@@ -86,6 +86,8 @@ class PairHamiltonian(nn.Module):
         for name in ("shells", "reference", "radius"):
             self.register_buffer(name, getattr(tables, name), persistent=False)
         white, color = _whitening(self.basis.same_centre)
+        core = torch.arange(len(tables.shells), dtype=torch.float64)
+        self.register_buffer("core", core, persistent=False)
         self.register_buffer("white", white, persistent=False)
         self.register_buffer("same_centre", self.basis.same_centre, persistent=False)
         self.shift_scale, self.disp, self.hop, self.scr = 3.0, 0.5, 0.3, 1.0
@@ -170,8 +172,8 @@ class PairHamiltonian(nn.Module):
             overlap=overlap,
             hopping=hopping,
             onsite=self.shell_energies()[z] + shift,
-            gamma=self._gamma(a, b, r, self.scr * correction["screening"]),
-            repulsion=self._repulsion(a, b, r) * torch.exp(self.disp * torch.tanh(correction["repulsion"])),
+            gamma=self.gamma(a, b, r, self.scr * correction["screening"]),
+            repulsion=self.bare_repulsion(a, b, r) * torch.exp(self.disp * torch.tanh(correction["repulsion"])),
             dispersion=self.disp * torch.tanh(correction["dispersion"]) * near,
         )
 
@@ -189,7 +191,7 @@ class PairHamiltonian(nn.Module):
         # Rows: orbital and transfer vector of a; columns: those of b.
         return table[..., 0, 0], table[..., 0, 1] + table[..., 1, 0]
 
-    def _gamma(self, a: Tensor, b: Tensor, r: Tensor, correction: Tensor) -> Tensor:
+    def gamma(self, a: Tensor, b: Tensor, r: Tensor, correction: Tensor) -> Tensor:
         """1/R far away, the hardness where both shells are on one atom."""
         hardness = torch.exp(self.log_hardness[:, None] + self.shell_hardness) / HARTREE_IN_EV
         left, right = hardness[a][:, :, None], hardness[b][:, None]
@@ -205,12 +207,35 @@ class PairHamiltonian(nn.Module):
         bottom = torch.cat([between.mT, same[1]], dim=2)
         return HARTREE_IN_EV * torch.cat([top, bottom], dim=1)
 
-    def _repulsion(self, a: Tensor, b: Tensor, r: Tensor) -> Tensor:
+    def bare_repulsion(self, a: Tensor, b: Tensor, r: Tensor) -> Tensor:
         """Coulomb energy of two nuclei, less that of two Gaussian clouds of their charge."""
-        core = torch.arange(len(self.log_core)).to(r) * self.log_core.exp()
+        core = self.core * self.log_core.exp()
         width = self.log_width.exp() ** 2
         argument = r * torch.rsqrt(2 * (width[a] + width[b]))
         return HARTREE_IN_EV * core[a] * core[b] * torch.erfc(argument) / r
+
+    def gained(self, z: Tensor, populations: Tensor) -> Tensor:
+        """Electrons gained by shell, shape (n, 2, n_shells)."""
+        return populations - self.neutral(z)
+
+    def potential(self, z: Tensor, gamma: Tensor, populations: Tensor) -> Tensor:
+        """Potential of the charges at the shells in eV, shape (n, 2, n_shells)."""
+        gained = self.gained(z, populations)
+        second = (gamma @ gained.flatten(1)[..., None])[..., 0].view_as(gained)
+        third = self.third_order[z] * gained.sum(-1) ** 2
+        return second + third[..., None]
+
+    def coulomb(self, z: Tensor, gamma: Tensor, populations: Tensor) -> Tensor:
+        """Energy of the charges in eV, of second and third order."""
+        gained = self.gained(z, populations)
+        flat = gained.flatten(1)
+        second = 0.5 * (flat * (gamma @ flat[..., None])[..., 0]).sum(1)
+        return second + (self.third_order[z] * gained.sum(-1) ** 3).sum(1) / 3
+
+    def double_counting(self, z: Tensor, gamma: Tensor, populations: Tensor) -> Tensor:
+        """What the sum of levels counts twice of the charges' energy, in eV."""
+        potential = self.potential(z, gamma, populations)
+        return self.coulomb(z, gamma, populations) - (populations * potential).sum((1, 2))
 
     def prior(self, z: Tensor) -> Tensor:
         """Penalty on departures of the parameters from where they started.

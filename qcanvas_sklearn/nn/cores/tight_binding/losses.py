@@ -14,12 +14,12 @@ __all__ = ["LOSS_TERMS", "tight_binding_loss"]
 #: Weight and scale of each term. A deviation counts by its absolute value beyond the scale,
 #: by its square below.
 LOSS_TERMS: dict[str, tuple[float, float]] = {
-    "homo": (1.0, 0.05),
-    "lumo": (1.0, 0.05),
-    "band": (0.3, 0.3),
-    "orbital_populations": (1.0, 0.02),
+    "homo": (3.0, 0.01),
+    "lumo": (3.0, 0.01),
+    "band": (1.0, 0.05),
+    "orbital_populations": (0.3, 0.02),
     "force": (0.1, 0.2),
-    "double_counting": (0.5, 0.02),
+    "remainder": (0.5, 0.02),
     "repulsion": (0.5, 0.02),
     "total": (0.1, 0.1),
 }

@@ -125,7 +125,7 @@ class TightBinding(nn.Module):
             populations = self_consistent(self, z, geometry, electrons, kt, start)
         else:
             populations = populations[..., : self.n_shells].to(geometry.onsite)
-        potential = self.potential(z, geometry, populations)
+        potential = self.hamiltonian.potential(z, geometry.gamma, populations)
         pencils = self.blocks.pencils(
             z, geometry.onsite, geometry.hopping, geometry.overlap, potential
         )
@@ -176,32 +176,13 @@ class TightBinding(nn.Module):
             Geometry(*(part.tangent for part in parts)),
         )
 
-    def charges(self, z: Tensor, populations: Tensor) -> Tensor:
-        """Electrons gained by shell, shape (n, 2, n_shells)."""
-        return populations - self.hamiltonian.neutral(z)
-
-    def potential(self, z: Tensor, geometry: Geometry, populations: Tensor) -> Tensor:
-        """Potential of the charges at the shells in eV, shape (n, 2, n_shells)."""
-        gained = self.charges(z, populations)
-        second = (geometry.gamma @ gained.flatten(1)[..., None])[..., 0].view_as(gained)
-        third = self.hamiltonian.third_order[z] * gained.sum(-1) ** 2
-        return second + third[..., None]
-
-    def _coulomb(self, z: Tensor, gamma: Tensor, populations: Tensor) -> Tensor:
-        """Energy of the charges in eV."""
-        gained = self.charges(z, populations)
-        flat = gained.flatten(1)
-        second = 0.5 * (flat * (gamma @ flat[..., None])[..., 0]).sum(1)
-        return second + (self.hamiltonian.third_order[z] * gained.sum(-1) ** 3).sum(1) / 3
-
     def _state(
         self, z: Tensor, distance: Tensor, geometry: Geometry, populations: Tensor,
         potential: Tensor, spectrum: Spectrum,
     ) -> State:  # fmt: skip
         weights = self.blocks.degeneracy
         band = (weights * spectrum.occupations * spectrum.energies).sum(1)
-        coulomb = self._coulomb(z, geometry.gamma, populations)
-        double_counting = coulomb - (populations * potential).sum((1, 2))
+        double_counting = self.hamiltonian.double_counting(z, geometry.gamma, populations)
         total = band + double_counting + geometry.repulsion + geometry.dispersion
         kt = BOLTZMANN_EV * self.electronic_temperature
         heat = entropy(spectrum.energies, weights, spectrum.mu, kt) if kt else 0.0
@@ -212,6 +193,7 @@ class TightBinding(nn.Module):
             "homo": homo, "lumo": lumo, "levels": orbitals, "level_energies": spectrum.energies,
             "occupations": spectrum.occupations, "mu": spectrum.mu, "band": band,
             "double_counting": double_counting, "repulsion": geometry.repulsion,
+            "remainder": double_counting + geometry.dispersion,
             "dispersion": geometry.dispersion, "total": total, "mermin": total - heat,
             "populations": populations, "orbital_populations": spectrum.populations,
             "potential": potential, "onsite": geometry.onsite, "charge": charge,
@@ -235,14 +217,11 @@ class TightBinding(nn.Module):
     ) -> Tensor:  # fmt: skip
         """-dE/dR at the given charges; that of the minimum where they are consistent."""
         changes = self.blocks.derivatives(rates.onsite, rates.hopping, rates.overlap, potential)
-        slope = self._coulomb_rate(z, rates.gamma, populations)
+        gained = self.hamiltonian.gained(z, populations).flatten(1)
+        slope = 0.5 * (gained * (rates.gamma @ gained[..., None])[..., 0]).sum(1)
         slope = slope + rates.repulsion + rates.dispersion
         for m, change in enumerate(changes):
             h = (spectrum.densities[m] * change.hamiltonian).sum((1, 2))
             s = (spectrum.weighted[m] * change.overlap).sum((1, 2))
             slope = slope + (1.0 if m == 0 else 2.0) * (h - s)
         return -slope
-
-    def _coulomb_rate(self, z: Tensor, gamma_rate: Tensor, populations: Tensor) -> Tensor:
-        flat = self.charges(z, populations).flatten(1)
-        return 0.5 * (flat * (gamma_rate @ flat[..., None])[..., 0]).sum(1)
