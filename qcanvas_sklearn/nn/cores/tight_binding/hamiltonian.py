@@ -17,6 +17,8 @@ __all__ = ["Geometry", "PairHamiltonian"]
 
 #: Energy in eV of the orbitals that stand in for absent shells, far above all others.
 ABSENT_EV = 200.0
+#: Largest relative correction of an integral and largest shift of a shell in eV.
+HOPPING_REACH, ONSITE_REACH = 0.3, 3.0
 
 
 class Geometry(NamedTuple):
@@ -90,7 +92,6 @@ class PairHamiltonian(nn.Module):
         self.register_buffer("core", core, persistent=False)
         self.register_buffer("white", white, persistent=False)
         self.register_buffer("same_centre", self.basis.same_centre, persistent=False)
-        self.shift_scale, self.disp, self.hop, self.scr = 3.0, 0.5, 0.3, 1.0
         self._left = [a for _, a, _ in self.basis.integrals]
         self._right = [b for _, _, b in self.basis.integrals]
         energy = tables.onsite * onsite_scale
@@ -117,6 +118,10 @@ class PairHamiltonian(nn.Module):
         self.reference_shift = nn.Parameter(zeros.clone())
         self.log_width = nn.Parameter((0.35 * tables.radius.clamp_min(0.5)).log())
         self.log_core = nn.Parameter(torch.zeros(len(zeros), dtype=torch.float64))
+        # How far the network may correct repulsion (relative), dispersion (eV) and screening:
+        # as far as the forms leave something, see `prefit`.
+        amplitudes = torch.tensor([0.5, 0.5, 1.0], dtype=torch.float64)
+        self.register_buffer("amplitudes", amplitudes)
         self.register_buffer("_energy_0", energy.clone(), persistent=False)
         self.register_buffer("_orbital_0", orbital.clone(), persistent=False)
         self.register_buffer("_transfer_0", transfer.clone(), persistent=False)
@@ -164,17 +169,19 @@ class PairHamiltonian(nn.Module):
         if primitives is None:
             primitives = self.basis.overlaps(r)
         overlap, hopping = self._integrals(a, b, primitives)
-        hopping = hopping * (1 + self.hop * torch.tanh(correction["hopping"]))
+        hopping = hopping * (1 + HOPPING_REACH * torch.tanh(correction["hopping"]))
         reach = 1.5 * self.radius[z].sum(1)
         near = 1 / (1 + (r / reach) ** 6)
-        shift = self.shift_scale * torch.tanh(correction["onsite"]) * near[:, None, None]
+        shift = ONSITE_REACH * torch.tanh(correction["onsite"]) * near[:, None, None]
+        most = self.amplitudes
+        repulsion = self.bare_repulsion(a, b, r)
         return Geometry(
             overlap=overlap,
             hopping=hopping,
             onsite=self.shell_energies()[z] + shift,
-            gamma=self.gamma(a, b, r, self.scr * correction["screening"]),
-            repulsion=self.bare_repulsion(a, b, r) * torch.exp(self.disp * torch.tanh(correction["repulsion"])),
-            dispersion=self.disp * torch.tanh(correction["dispersion"]) * near,
+            gamma=self.gamma(a, b, r, most[2] * torch.tanh(correction["screening"])),
+            repulsion=repulsion * torch.exp(most[0] * torch.tanh(correction["repulsion"])),
+            dispersion=most[1] * torch.tanh(correction["dispersion"]) * near,
         )
 
     def _coefficients(self) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ class PairNet(nn.Module):
         sizes = (width, hidden, hidden, sum(self._sizes.values()))
         layers = []
         for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
-            layer = nn.Linear(n_in, n_out, dtype=torch.float64)
+            layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
             nn.init.kaiming_uniform_(layer.weight, 5**0.5, generator=generator)
             nn.init.zeros_(layer.bias)
             layers += [layer, nn.SiLU()]

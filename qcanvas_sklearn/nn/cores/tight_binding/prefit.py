@@ -82,6 +82,8 @@ def prefit(
         for names in (("log_width",), ("log_width", "log_core")):
             fit = _GaussNewton(h, repulsion, names, z[rows], rows, labels["repulsion"][rows])
             fitted["repulsion"] = fit.run((1.0, 0.1, 0.01, 0.001))
+        size = labels["repulsion"][rows].abs().mean().clamp_min(1e-9)
+        h.amplitudes[0] = min(0.5, 10 * fitted["repulsion"] / float(size))
     rows = _known(labels.get("remainder"))
     if len(rows) and populations is not None:
         names = ("log_hardness", "screening", "cloud", "third_order")
@@ -98,6 +100,8 @@ def prefit(
             outcomes.append((error, {k: v.detach().clone() for k, v in h.named_parameters()}))
         fitted["remainder"], best = min(outcomes, key=lambda outcome: outcome[0])
         h.load_state_dict(best, strict=False)
+        h.amplitudes[1] = min(0.5, 20 * fitted["remainder"])
+        h.amplitudes[2] = min(1.0, 20 * fitted["remainder"])
     return fitted
 
 
