@@ -9,13 +9,16 @@ from torch.autograd import gradcheck
 
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.nn.cores.tight_binding import (
+    PRIOR_WEIGHT,
     GaussianBasis,
     ResidualNet,
     TightBinding,
     bond_length,
     integral_list,
+    parameter_groups,
     prefit,
     shells_of,
+    smearing,
     state_features,
     state_targets,
     tight_binding_loss,
@@ -162,6 +165,40 @@ def test_density_has_a_gradient_where_levels_are_degenerate() -> None:
     assert gradcheck(density, (h,))
 
 
+def test_training_follows_its_recipe(pairs: PairData) -> None:
+    """A few steps lower the loss, leave what was fitted before, and end sound."""
+    rows = np.linspace(0, len(pairs) - 1, 60).astype(int)
+    z, r = torch.tensor(pairs.z[rows]), torch.tensor(pairs.bond_lengths[rows])
+    populations = torch.tensor(pairs.shell_populations[rows])
+    labels = {
+        name: torch.tensor(pairs.labels[key].to_numpy()[rows])
+        for name, key in (
+            ("homo", "e_homo_ev"),
+            ("lumo", "e_lumo_ev"),
+            ("band", "band_energy_ev"),
+        )
+    } | {"force": torch.zeros(len(rows))}
+    model = TightBinding(shells_of(pairs.z, pairs.shell_populations))
+    held = model.hamiltonian.log_hardness.detach().clone()
+    primitives = model.primitives(r)
+    optimizer = torch.optim.AdamW(parameter_groups(model))
+    losses = []
+    for step in range(20):
+        kt = smearing(step / 20)
+        state = model(z, r, populations, kt=kt, forces=True, primitives=primitives)
+        loss = tight_binding_loss(state, labels)
+        loss = loss + PRIOR_WEIGHT * model.hamiltonian.prior(torch.unique(z))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert torch.equal(model.hamiltonian.log_hardness, held)
+    without = model(z, r, populations, forces=True)
+    again = model(z, r, populations, forces=True, primitives=primitives)
+    torch.testing.assert_close(without["force"], again["force"])
+
+
 def test_filling_counts_electrons() -> None:
     energies = torch.tensor([[-3.0, -1.0, -1.0, 2.0]], dtype=torch.float64)
     weights = torch.tensor([1.0, 2.0, 2.0, 1.0], dtype=torch.float64)
@@ -224,7 +261,9 @@ def test_far_atoms_are_free(model: TightBinding) -> None:
     assert state["repulsion"].abs().max() < 1e-6
     assert rates.repulsion.abs().max() < 1e-6
     coulomb = model.geometry(z, r)[0].gamma[:, 0, model.n_shells]
-    torch.testing.assert_close(coulomb, torch.full_like(coulomb, 14.399645 / 60), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        coulomb, torch.full_like(coulomb, 14.399645 / 60), rtol=1e-3, atol=0
+    )
 
 
 def test_forces_are_derivatives_of_the_energy(model: TightBinding, pairs: PairData) -> None:
@@ -354,7 +393,9 @@ def test_textbook_diatomics(pairs: PairData) -> None:
     rows = [list(pairs.names).index(name) for name in ("N_N", "O_O")]
     with torch.no_grad():
         state = model(
-            z, torch.tensor(pairs.bond_lengths[rows]), torch.tensor(pairs.shell_populations[rows])
+            z,
+            torch.tensor(pairs.bond_lengths[rows]),
+            torch.tensor(pairs.shell_populations[rows]),
         )
     truth = pairs.labels["e_homo_ev"].to_numpy()[rows]
     np.testing.assert_allclose(state["homo"], truth, atol=0.3)
@@ -375,7 +416,6 @@ def test_targets_are_consistent_and_complete(model: TightBinding, pairs: PairDat
     z, r, populations = _some(pairs, 60)
     with torch.no_grad():
         targets = state_targets(model(z, r, populations))
-    assert list(targets) == sorted(targets, key=list(TARGETS).index) or set(targets) == set(TARGETS)
     assert set(targets) == set(TARGETS)
     for identity in IDENTITIES:
         inputs = [targets[key].numpy() for key in identity.inputs]
@@ -383,9 +423,6 @@ def test_targets_are_consistent_and_complete(model: TightBinding, pairs: PairDat
         got = targets[identity.target].numpy()
         known = np.isfinite(got)
         np.testing.assert_allclose(got[known], expected[known], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(
-        targets["dipole_z_d"], targets["dipole_z_d"].sign() * targets["dipole_mag_d"]
-    )
     assert torch.equal(targets["mermin_free_energy_ev"], targets["total_energy_ev"])
 
 

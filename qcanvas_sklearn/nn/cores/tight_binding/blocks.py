@@ -59,6 +59,11 @@ class Blocks(nn.Module):
         1 where an element has the shell.
     """
 
+    shells: Tensor
+    level_m: Tensor
+    degeneracy: Tensor
+    _absent: Tensor
+
     def __init__(self, shells: Tensor) -> None:
         super().__init__()
         self.n_shells = shells.shape[1]
@@ -78,9 +83,9 @@ class Blocks(nn.Module):
         absent = ABSENT_EV + 10.0 * torch.arange(start, dtype=torch.float64).view(2, -1)
         self.register_buffer("_absent", absent, persistent=False)
         self.register_buffer("shells", shells, persistent=False)
-        m = torch.arange(self.n_shells)
+        orders = torch.arange(self.n_shells)
         sizes = [2 * (self.n_shells - k) for k in range(self.n_shells)]
-        level_m = m.repeat_interleave(torch.tensor(sizes))
+        level_m = orders.repeat_interleave(torch.tensor(sizes))
         self.register_buffer("level_m", level_m, persistent=False)
         self.register_buffer(
             "degeneracy", torch.where(level_m == 0, 1.0, 2.0).double(), persistent=False
@@ -120,7 +125,9 @@ class Blocks(nn.Module):
         between = (potential[:, 0, self._left] + potential[:, 1, self._right]) / 2
         diagonal = torch.full_like(energy, 1 + RIDGE)
         h = self._arrange(energy, hopping + overlap * between)
-        return [Pencil(*block) for block in zip(h, self._arrange(diagonal, overlap), strict=True)]
+        return [
+            Pencil(*block) for block in zip(h, self._arrange(diagonal, overlap), strict=True)
+        ]
 
     def derivatives(
         self, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
@@ -165,6 +172,4 @@ class Blocks(nn.Module):
             densities.append(density)
             weighted.append(energy)
         stacked = torch.stack(populations, dim=-1)
-        return Spectrum(
-            energies, filling.mu, filling.occupations, stacked, densities, weighted
-        )
+        return Spectrum(energies, filling.mu, filling.occupations, stacked, densities, weighted)

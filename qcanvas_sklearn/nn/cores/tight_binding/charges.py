@@ -100,7 +100,10 @@ def anderson(
     settled : Tensor of bool, shape (n,)
         Where the residual is below the tolerance.
     """
-    found, settled = start.clone(), torch.zeros(len(start), dtype=torch.bool, device=start.device)
+    found, settled = (
+        start.clone(),
+        torch.zeros(len(start), dtype=torch.bool, device=start.device),
+    )
     rows = torch.arange(len(start), device=start.device)
     x = start.flatten(1)
     points: list[Tensor] = []

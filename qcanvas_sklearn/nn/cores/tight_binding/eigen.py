@@ -193,7 +193,12 @@ class _Density(torch.autograd.Function):
 
 
 def density_matrices(
-    hamiltonian: Tensor, overlap: Tensor, mu: Tensor, energies: Tensor, vectors: Tensor, kt: float
+    hamiltonian: Tensor,
+    overlap: Tensor,
+    mu: Tensor,
+    energies: Tensor,
+    vectors: Tensor,
+    kt: float,
 ) -> tuple[Tensor, Tensor]:
     """Density matrix and energy-weighted density matrix of one block, differentiable.
 

@@ -121,7 +121,9 @@ class ElementTables:
         l_max = int(np.flatnonzero(shells.any(axis=0)).max())
         mask = shells[:, : l_max + 1]
         as_tensor = lambda x: torch.as_tensor(np.asarray(x, dtype=np.float64))  # noqa: E731
-        hardness = _table("ionization_energy_ev") - np.maximum(_table("electron_affinity_ev"), 0)
+        hardness = _table("ionization_energy_ev") - np.maximum(
+            _table("electron_affinity_ev"), 0
+        )
         return cls(
             shells=as_tensor(mask),
             reference=as_tensor(_reference(mask, electrons)),
@@ -162,7 +164,10 @@ def _onsite(l_max: int) -> NDArray[np.float64]:
 
 def _features() -> NDArray[np.float64]:
     columns = [_table(name) for name in _NUMERIC]
-    columns += [np.log(np.maximum(_table("polarizability_au"), 0.5)), 1.0 / (1 + np.arange(104))]
+    columns += [
+        np.log(np.maximum(_table("polarizability_au"), 0.5)),
+        1.0 / (1 + np.arange(104)),
+    ]
     columns += [(block_letters() == letter).astype(float) for letter in "spd"]
     features = np.stack(columns, axis=1)[1:]
     features = (features - features.mean(axis=0)) / features.std(axis=0)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ....targets import HARTREE_IN_EV
-from .elements import BOHR_PER_ANGSTROM, ElementTables, radial_coefficients
 from .coulomb import damped_coulomb, slater_coulomb
+from .elements import BOHR_PER_ANGSTROM, ElementTables, radial_coefficients
 from .gaussians import GaussianBasis
 from .pair_net import PairNet
 
@@ -71,6 +71,18 @@ class PairHamiltonian(nn.Module):
         Factor of the table's shell energies.
     """
 
+    shells: Tensor
+    reference: Tensor
+    radius: Tensor
+    core: Tensor
+    white: Tensor
+    same_centre: Tensor
+    amplitudes: Tensor
+    _energy_0: Tensor
+    _orbital_0: Tensor
+    _transfer_0: Tensor
+    _hardness_0: Tensor
+
     def __init__(
         self,
         tables: ElementTables,
@@ -125,7 +137,9 @@ class PairHamiltonian(nn.Module):
         self.register_buffer("_energy_0", energy.clone(), persistent=False)
         self.register_buffer("_orbital_0", orbital.clone(), persistent=False)
         self.register_buffer("_transfer_0", transfer.clone(), persistent=False)
-        self.register_buffer("_hardness_0", self.log_hardness.detach().clone(), persistent=False)
+        self.register_buffer(
+            "_hardness_0", self.log_hardness.detach().clone(), persistent=False
+        )
         self.net = PairNet(
             tables.features, self.n_shells - 1, generator, hidden=hidden, embedding=embedding
         )
@@ -151,7 +165,9 @@ class PairHamiltonian(nn.Module):
         shift = shift - shells * (shift.sum(1) / shells.sum(1).clamp_min(1))[:, None]
         return (self.reference + shift)[z]
 
-    def forward(self, z: Tensor, distance: Tensor, primitives: Tensor | None = None) -> Geometry:
+    def forward(
+        self, z: Tensor, distance: Tensor, primitives: Tensor | None = None
+    ) -> Geometry:
         """Everything that follows from the elements and the distance.
 
         Parameters

@@ -18,7 +18,7 @@ LOSS_TERMS: dict[str, tuple[float, float]] = {
     "lumo": (3.0, 0.01),
     "band": (1.0, 0.05),
     "orbital_populations": (0.3, 0.02),
-    "force": (0.1, 0.2),
+    "force": (0.3, 0.05),
     "remainder": (0.5, 0.02),
     "repulsion": (0.5, 0.02),
     "total": (0.1, 0.1),

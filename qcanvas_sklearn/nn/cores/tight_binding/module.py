@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -59,7 +60,7 @@ class TightBinding(nn.Module):
         electronic_temperature: float = 0.0,
         seed: int = 0,
         smallest_kt: float = 0.01,
-        **hamiltonian: float,
+        **hamiltonian: Any,
     ) -> None:
         super().__init__()
         tables = ElementTables.build(shells, electrons)
@@ -79,9 +80,9 @@ class TightBinding(nn.Module):
         basis = self.hamiltonian.basis
         r = distance.double() * BOHR_PER_ANGSTROM
         with torch.no_grad():
-            return torch.func.jvp(
-                basis.overlaps, (r,), (torch.full_like(r, BOHR_PER_ANGSTROM),)
-            )
+            tangent = torch.full_like(r, BOHR_PER_ANGSTROM)
+            out = torch.func.jvp(basis.overlaps, (r,), (tangent,))
+        return out[0], out[1]
 
     def forward(
         self,

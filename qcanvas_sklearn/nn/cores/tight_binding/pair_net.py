@@ -7,11 +7,7 @@ from torch import Tensor, nn
 
 from .gaussians import integral_list
 
-__all__ = ["PairCorrections", "PairNet"]
-
-
-class PairCorrections(dict[str, Tensor]):
-    """Raw outputs by name; those of two-centre integrals and of the pair are symmetric."""
+__all__ = ["PairNet"]
 
 
 class PairNet(nn.Module):
@@ -32,6 +28,8 @@ class PairNet(nn.Module):
     embedding : int, default=12
         Length of the learned embedding of an element.
     """
+
+    features: Tensor
 
     def __init__(
         self,
@@ -54,16 +52,16 @@ class PairNet(nn.Module):
         self.embedding = nn.Parameter(0.3 * start)
         width = 2 * (features.shape[1] + embedding) + 3
         sizes = (width, hidden, hidden, sum(self._sizes.values()))
-        layers = []
+        layers: list[nn.Module] = []
         for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
             layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
             nn.init.kaiming_uniform_(layer.weight, 5**0.5, generator=generator)
             nn.init.zeros_(layer.bias)
             layers += [layer, nn.SiLU()]
-        nn.init.zeros_(layers[-2].weight)
+        nn.init.zeros_(layer.weight)
         self.layers = nn.Sequential(*layers[:-1])
 
-    def forward(self, a: Tensor, b: Tensor, r: Tensor) -> PairCorrections:
+    def forward(self, a: Tensor, b: Tensor, r: Tensor) -> dict[str, Tensor]:
         """Corrections of pairs.
 
         Parameters
@@ -75,7 +73,7 @@ class PairNet(nn.Module):
 
         Returns
         -------
-        PairCorrections
+        dict of str to Tensor
             ``hopping`` (n, n_integrals), ``onsite`` (n, 2, l_max + 1), and ``screening``,
             ``repulsion``, ``dispersion`` (n,).
         """
@@ -88,8 +86,8 @@ class PairNet(nn.Module):
         out = self.layers(rows).unflatten(0, (2, len(a)))
         hopping, onsite, *rest = out.split(list(self._sizes.values()), dim=-1)
         names = list(self._sizes)[2:]
-        return PairCorrections(
-            hopping=hopping[0] + hopping[1][:, self._swap],
-            onsite=onsite.movedim(0, 1),
+        return {
+            "hopping": hopping[0] + hopping[1][:, self._swap],
+            "onsite": onsite.movedim(0, 1),
             **{name: value.sum(0)[:, 0] for name, value in zip(names, rest, strict=True)},
-        )
+        }

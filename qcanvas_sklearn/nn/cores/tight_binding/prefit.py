@@ -70,10 +70,11 @@ def prefit(
     fitted = {}
 
     def repulsion(h: PairHamiltonian, pair: Tensor, rows: Tensor) -> Tensor:
-        return h.bare_repulsion(*pair.unbind(1), r[rows])
+        return h.bare_repulsion(pair[:, 0], pair[:, 1], r[rows])
 
     def remainder(h: PairHamiltonian, pair: Tensor, rows: Tensor) -> Tensor:
-        gamma = h.gamma(*pair.unbind(1), r[rows], torch.zeros_like(r[rows]))
+        assert populations is not None
+        gamma = h.gamma(pair[:, 0], pair[:, 1], r[rows], torch.zeros_like(r[rows]))
         return h.double_counting(pair, gamma, populations[rows, :, : model.n_shells])
 
     h = model.hamiltonian
@@ -86,7 +87,7 @@ def prefit(
         h.amplitudes[0] = min(0.5, 10 * fitted["repulsion"] / float(size))
     rows = _known(labels.get("remainder"))
     if len(rows) and populations is not None:
-        names = ("log_hardness", "screening", "cloud", "third_order")
+        first = ("log_hardness", "screening", "cloud", "third_order")
         outcomes = []
         begin = {name: value.detach().clone() for name, value in h.named_parameters()}
         for start in CLOUD_STARTS:
@@ -95,7 +96,7 @@ def prefit(
                 h.common[0] = start
             for more in ((), ("shell_hardness", "reference_shift")):
                 label = labels["remainder"][rows]
-                fit = _GaussNewton(h, remainder, (*names, *more), z[rows], rows, label)
+                fit = _GaussNewton(h, remainder, (*first, *more), z[rows], rows, label)
                 error = fit.run((10.0, 1.0, 0.1, 0.01))
             outcomes.append((error, {k: v.detach().clone() for k, v in h.named_parameters()}))
         fitted["remainder"], best = min(outcomes, key=lambda outcome: outcome[0])
@@ -128,17 +129,20 @@ class _GaussNewton:
         self.elements, self.place = torch.unique(z, return_inverse=True)
         self.start = torch.cat([self._columns(self.tables[name]) for name in names], 1)
         ridge = [
-            torch.full((self._columns(self.tables[name]).shape[1],), RIDGE[name]) for name in names
+            torch.full((self._columns(self.tables[name]).shape[1],), RIDGE[name])
+            for name in names
         ]
         self.ridge = torch.cat(ridge).to(self.start)
 
     def _columns(self, table: Tensor) -> Tensor:
         return table.detach()[self.elements].reshape(len(self.elements), -1).clone()
 
-    def _residual(self, values: Tensor, jacobian: bool) -> tuple[Tensor, Tensor | None]:
-        """Residuals, and their rates by the unknowns of both atoms, (n, 2, k)."""
+    def _residual(self, values: Tensor, jacobian: bool) -> tuple[Tensor, Tensor]:
+        """Residuals and, where wanted, their rates by both atoms' unknowns, (n, 2, k)."""
         spread = values[self.place.flatten()].requires_grad_(jacobian)
-        tables = {f"hamiltonian.{k}": v.detach()[self.z.flatten()] for k, v in self.tables.items()}
+        tables = {
+            f"hamiltonian.{k}": v.detach()[self.z.flatten()] for k, v in self.tables.items()
+        }
         at = 0
         for name in self.names:
             shape = self.tables[name].shape[1:]
@@ -149,7 +153,7 @@ class _GaussNewton:
         with torch.set_grad_enabled(jacobian):
             out = torch.func.functional_call(self.part, tables, (own, self.rows))
             if not jacobian:
-                return out - self.label, None
+                return out - self.label, out.new_zeros(0)
             (rate,) = torch.autograd.grad(out.sum(), spread)
         return out.detach() - self.label, rate.view(len(self.z), 2, -1)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .elements import BOHR_PER_ANGSTROM
 from .module import State, TightBinding
 
 __all__ = ["ResidualNet", "state_features"]
@@ -49,13 +50,13 @@ def state_features(
     levels = state["levels"].gather(1, window.clamp(0, last)).clamp(-40, 15)
     homo, total = state["homo"], model.electrons(z).sum(1)
     lumo = torch.nan_to_num(state["lumo"], nan=15.0).clamp_max(15)
-    parity = total % 2
+    distance, bond = state["distance"], h.radius[z].sum(1) / BOHR_PER_ANGSTROM
     pair = [
         (levels - homo[:, None]) / 5, homo[:, None] / 5, lumo[:, None] / 5,
         torch.stack([
-            (lumo - homo) / 5, state["band"] / total / 5, parity, state["distance"] - 2.5,
-            state["distance"] / (h.radius[z].sum(1) / 1.889726) - 1, 3 * torch.exp(-state["distance"]),
-            state["repulsion"].clamp_max(20).clamp_min(0).sqrt(),
+            (lumo - homo) / 5, state["band"] / total / 5, total % 2, distance - 2.5,
+            distance / bond - 1, 3 * torch.exp(-distance),
+            state["repulsion"].clamp(0, 20).sqrt(),
         ], dim=1),
     ]  # fmt: skip
     if "force" in state:
@@ -84,20 +85,28 @@ class ResidualNet(nn.Module):
         Of the initial weights. The last layer starts at zero.
     """
 
+    parities: Tensor
+    scale: Tensor
+    atom_mean: Tensor
+    atom_std: Tensor
+    pair_mean: Tensor
+    pair_std: Tensor
+
     def __init__(
         self, n_atom: int, n_pair: int, parities: Sequence[int], scale: Tensor, *,
         hidden: int = 128, depth: int = 3, dropout: float = 0.0, seed: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        width, layers = 2 * n_atom + n_pair, []
+        width = 2 * n_atom + n_pair
+        layers: list[nn.Module] = []
         for size in [hidden] * depth + [len(parities)]:
             layer = nn.utils.skip_init(nn.Linear, width, size)
             nn.init.kaiming_uniform_(layer.weight, 5**0.5, generator=generator)
             nn.init.zeros_(layer.bias)
             layers += [layer, nn.SiLU(), nn.Dropout(dropout)]
             width = size
-        nn.init.zeros_(layers[-3].weight)
+        nn.init.zeros_(layer.weight)
         self.layers = nn.Sequential(*layers[:-2])
         self.register_buffer("parities", torch.tensor(parities, dtype=torch.float32))
         self.register_buffer("scale", scale.float())
