@@ -15,7 +15,7 @@ RANGE = (0.5, 10.0)
 
 @torch.no_grad()
 def bond_length(
-    model: TightBinding, z: Tensor, start: Tensor, *, stiffness: float = 3.0,
+    model: TightBinding, z: Tensor, start: Tensor, *, stiffness: float = 6.0,
     reach: float = 0.3, n_steps: int = 8, tolerance: float = 2e-3,
 ) -> Tensor:  # fmt: skip
     """Root of ``F(R) - k (R - R0)`` next to R0, with charges solved at every R.
@@ -32,7 +32,7 @@ def bond_length(
         Atomic numbers.
     start : Tensor of shape (n,)
         R0 in Å.
-    stiffness : float, default=3.0
+    stiffness : float, default=6.0
         k in eV/Å².
     reach : float, default=0.3
         Largest departure from R0 in Å; a search that would go beyond stays at R0.

@@ -1,4 +1,33 @@
-"""The tight-binding model of a pair: from elements, distance and charges to its state."""
+"""The tight-binding model of a pair: from elements, distance and charges to its state.
+
+The state is a dict of tensors with n rows; energies are in eV, charges in e, lengths in Å.
+
+=========================  =====================  ==========================================
+name                       shape                  meaning
+=========================  =====================  ==========================================
+``homo``, ``lumo``         (n,)                   frontier levels; ``lumo`` is NaN where all
+                                                  orbitals are occupied
+``levels``                 (n, n_orbitals)        orbital energies, ascending; those of absent
+                                                  shells lie above ``ABSENT_EV / 2``
+``level_energies``         (n, n_levels)          the same by block of m, degenerate ones once
+``occupations``            (n, n_levels)          electrons per orbital, 0 to 2
+``mu``                     (n, 2)                 chemical potential of each spin
+``band``                   (n,)                   sum of occupied levels
+``double_counting``        (n,)                   what the band energy counts twice
+``repulsion``              (n,)                   of the cores
+``dispersion``             (n,)                   what else the pair's total energy has
+``remainder``              (n,)                   double counting and dispersion
+``total``, ``mermin``      (n,)                   total energy, and less T S
+``populations``            (n, 2, n_shells)       by shell, given or self-consistent
+``orbital_populations``    (n, 2, n_shells, n_m)  by l and m, computed; +m and -m together
+``potential``              (n, 2, n_shells)       of the charges at the shells
+``onsite``                 (n, 2, n_shells)       energies of the shells without potential
+``charge``                 (n,)                   of the first atom
+``dipole``                 (n,)                   along the bond, in debye
+``distance``               (n,)                   as given
+``force``                  (n,)                   -dE/dR in eV/Å, where asked for
+=========================  =====================  ==========================================
+"""
 
 from __future__ import annotations
 
@@ -38,12 +67,23 @@ class TightBinding(nn.Module):
     smallest_kt : float, default=0.01
         Smearing in eV that is used at lower temperatures, for steps have no slope.
     **hamiltonian
-        Of :class:`PairHamiltonian`.
+        Of :class:`PairHamiltonian`: `n_gaussians`, `hidden`, `embedding`, `perturbation`,
+        `onsite_scale`.
 
     Notes
     -----
     All inner arithmetic is float64. ``forward`` of (B, A) is that of (A, B) with the atoms
     exchanged, to rounding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from qcanvas_sklearn.nn.cores.tight_binding import TightBinding, shells_of
+    >>> model = TightBinding(shells_of())
+    >>> carbon_monoxide = torch.tensor([[6, 8]])
+    >>> state = model(carbon_monoxide, torch.tensor([1.13]))
+    >>> state["populations"].sum().round().item()
+    10.0
 
     References
     ----------
@@ -117,7 +157,7 @@ class TightBinding(nn.Module):
         Returns
         -------
         dict of str to Tensor
-            See the module's documentation of the state.
+            The state, as the head of this module lists it.
         """
         kt = self.filling_kt if kt is None else kt
         geometry, rates = self.geometry(z, distance, forces, primitives)
