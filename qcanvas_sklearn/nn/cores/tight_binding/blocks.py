@@ -1,0 +1,175 @@
+"""From the integrals of a pair to its blocks by m, and from their eigenvectors back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .eigen import density_matrices, fermi_filling, generalized_eigh, levels
+from .gaussians import integral_list
+from .hamiltonian import ABSENT_EV
+
+__all__ = ["Blocks", "Pencil", "Spectrum"]
+
+#: Added to the diagonal of S, so that orbitals on top of each other stay independent.
+RIDGE = 1e-6
+
+
+class Pencil(NamedTuple):
+    """H in eV and S of the orbitals with one m, those of atom a first."""
+
+    hamiltonian: Tensor
+    overlap: Tensor
+
+
+class Spectrum(NamedTuple):
+    """Levels of all blocks and their filling.
+
+    Attributes
+    ----------
+    energies : Tensor of shape (n, n_levels)
+        Levels in eV, by block, ascending in each. Absent shells lie above
+        ``ABSENT_EV / 2``.
+    mu : Tensor of shape (n, 2)
+        Chemical potentials of both spins in eV.
+    occupations : Tensor of shape (n, n_levels)
+        Electrons per orbital, 0 to 2.
+    populations : Tensor of shape (n, 2, n_shells, n_shells)
+        Mulliken populations by atom, l and m; +m and -m together.
+    densities, weighted : list of Tensor
+        Density and energy-weighted density matrix of each block.
+    """
+
+    energies: Tensor
+    mu: Tensor
+    occupations: Tensor
+    populations: Tensor
+    densities: list[Tensor]
+    weighted: list[Tensor]
+
+
+class Blocks(nn.Module):
+    """Arrangement of integrals in blocks of one m each.
+
+    Parameters
+    ----------
+    shells : Tensor of shape (104, n_shells)
+        1 where an element has the shell.
+    """
+
+    shells: Tensor
+    level_m: Tensor
+    degeneracy: Tensor
+    _absent: Tensor
+
+    def __init__(self, shells: Tensor) -> None:
+        super().__init__()
+        self.n_shells = shells.shape[1]
+        integrals = integral_list(self.n_shells - 1)
+        start = 2 * self.n_shells
+        for m in range(self.n_shells):
+            kept = range(m, self.n_shells)
+            own = [*kept, *(self.n_shells + l for l in kept)]
+            index = torch.full((len(own), len(own)), start + len(integrals))
+            for i, source in enumerate(own):
+                index[i, i] = source
+            for i, la in enumerate(kept):
+                for j, lb in enumerate(kept):
+                    at = start + integrals.index((m, la, lb))
+                    index[i, len(kept) + j] = index[len(kept) + j, i] = at
+            self.register_buffer(f"_map_{m}", index, persistent=False)
+        absent = ABSENT_EV + 10.0 * torch.arange(start, dtype=torch.float64).view(2, -1)
+        self.register_buffer("_absent", absent, persistent=False)
+        self.register_buffer("shells", shells, persistent=False)
+        orders = torch.arange(self.n_shells)
+        sizes = [2 * (self.n_shells - k) for k in range(self.n_shells)]
+        level_m = orders.repeat_interleave(torch.tensor(sizes))
+        self.register_buffer("level_m", level_m, persistent=False)
+        self.register_buffer(
+            "degeneracy", torch.where(level_m == 0, 1.0, 2.0).double(), persistent=False
+        )
+        self._left = [a for _, a, _ in integrals]
+        self._right = [b for _, _, b in integrals]
+
+    def _arrange(self, diagonal: Tensor, integrals: Tensor) -> list[Tensor]:
+        zero = integrals.new_zeros(len(integrals), 1)
+        flat = torch.cat([diagonal.flatten(1), integrals, zero], dim=1)
+        maps = (getattr(self, f"_map_{m}") for m in range(self.n_shells))
+        return [flat[:, index] for index in maps]
+
+    def pencils(
+        self, z: Tensor, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
+    ) -> list[Pencil]:
+        """Blocks of H and S.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, 2), int64
+            Atomic numbers.
+        onsite : Tensor of shape (n, 2, n_shells)
+            Shell energies in eV.
+        hopping, overlap : Tensor of shape (n, n_integrals)
+            Two-centre integrals.
+        potential : Tensor of shape (n, 2, n_shells)
+            Potential of the charges at the shells in eV.
+
+        Returns
+        -------
+        list of Pencil
+            One for each m, from 0.
+        """
+        present = self.shells[z] > 0
+        energy = torch.where(present, onsite + potential, self._absent)
+        between = (potential[:, 0, self._left] + potential[:, 1, self._right]) / 2
+        diagonal = torch.full_like(energy, 1 + RIDGE)
+        h = self._arrange(energy, hopping + overlap * between)
+        return [
+            Pencil(*block) for block in zip(h, self._arrange(diagonal, overlap), strict=True)
+        ]
+
+    def derivatives(
+        self, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
+    ) -> list[Pencil]:
+        """Rates of change of the blocks with the distance, at a fixed potential.
+
+        Parameters
+        ----------
+        onsite, hopping, overlap : Tensor
+            Derivatives of what :meth:`pencils` takes.
+        potential
+            As in :meth:`pencils`.
+        """
+        between = (potential[:, 0, self._left] + potential[:, 1, self._right]) / 2
+        h = self._arrange(onsite, hopping + overlap * between)
+        s = self._arrange(torch.zeros_like(onsite), overlap)
+        return [Pencil(*block) for block in zip(h, s, strict=True)]
+
+    def solve(self, pencils: list[Pencil], electrons: Tensor, kt: float) -> Spectrum:
+        """Eigenproblem, filling and populations.
+
+        Parameters
+        ----------
+        pencils : list of Pencil
+            From :meth:`pencils`.
+        electrons : Tensor of shape (n, 2)
+            Electrons of each spin.
+        kt : float
+            Electronic temperature times k_B in eV.
+        """
+        solved = [generalized_eigh(*pencil) for pencil in pencils]
+        energies = torch.cat(
+            [levels(*p, *s) for p, s in zip(pencils, solved, strict=True)], dim=1
+        )
+        filling = fermi_filling(energies, self.degeneracy, electrons, kt)
+        populations, densities, weighted = [], [], []
+        for m, (pencil, pair) in enumerate(zip(pencils, solved, strict=True)):
+            density, energy = density_matrices(*pencil, filling.mu, *pair, kt)
+            count = (density * pencil.overlap).sum(-1) * (1.0 if m == 0 else 2.0)
+            by_atom = count.unflatten(1, (2, -1))
+            populations.append(nn.functional.pad(by_atom, (m, 0)))
+            densities.append(density)
+            weighted.append(energy)
+        stacked = torch.stack(populations, dim=-1)
+        return Spectrum(energies, filling.mu, filling.occupations, stacked, densities, weighted)
