@@ -142,10 +142,12 @@ Sign of each target under exchange of the atoms: 1, -1, or 0 where it is not kno
     },
     parameters="""
 derive : bool, default=False
-    Move predictions to where every identity between the targets holds
+    Move predictions to where the identities between the targets hold
     (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
-    softness the reciprocal of the hardness, and so on. An ensemble's mean is moved as a
-    whole, and member by member for standard deviations. Needs targets with names.""",
+    softness the reciprocal of the hardness (of
+    :data:`~qcanvas_sklearn.targets.MIN_HARDNESS_EV` at least), and so on. An ensemble's
+    mean is moved as a whole, and member by member for standard deviations. Needs targets
+    with names.""",
     attributes="""\
 scaler_ : TargetScaler
     How targets are scaled for the network.

@@ -170,10 +170,12 @@ class PairTransformerRegressor(NetRegressor, PairTransformerFamily):
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
     derive : bool, default=False
-        Move predictions to where every identity between the targets holds
+        Move predictions to where the identities between the targets hold
         (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
-        softness the reciprocal of the hardness, and so on. An ensemble's mean is moved as a
-        whole, and member by member for standard deviations. Needs targets with names.
+        softness the reciprocal of the hardness (of
+        :data:`~qcanvas_sklearn.targets.MIN_HARDNESS_EV` at least), and so on. An ensemble's
+        mean is moved as a whole, and member by member for standard deviations. Needs targets
+        with names.
 
     Attributes
     ----------
