@@ -16,6 +16,7 @@ from test_estimators import MODELS
 
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor
 from qcanvas_sklearn.training import devices
+from qcanvas_sklearn.training.callbacks import EpochProgress
 
 EACH = {**MODELS, **{f"{name} classes": model for name, model in CLASSIFIERS.items()}}
 
@@ -129,7 +130,9 @@ def test_class_weights_where_a_class_is_absent(regression_table, class_weight):
     assert np.isfinite(fresh.partial_fit(X, y).predict_proba(X)).all()
 
 
-@pytest.mark.parametrize("class_weight", [{0: -1.0}, {0: np.inf}, "equal", {0: np.nan}])
+@pytest.mark.parametrize(
+    "class_weight", [{0: -1.0}, {0: np.inf}, "equal", {0: np.nan}, {0: 0, 1: 0.0}]
+)
 def test_class_weights_that_are_none_are_refused(regression_table, class_weight):
     with pytest.raises(ValueError, match="class_weight"):
         model = PairMLPClassifier(class_weight=class_weight)
@@ -182,6 +185,15 @@ def test_divergence_ends_the_fit_and_leaves_the_fitted_model(any_model):
         model.fit(X[:30], y[:30])
     assert all(vars(model)[key] is value for key, value in state.items())
     assert np.array_equal(outputs(model, X), before)
+
+
+def test_a_progress_bar_is_closed_when_a_training_diverges(regression_table, monkeypatch):
+    closed = []
+    monkeypatch.setattr(EpochProgress, "on_train_end", lambda *_, **__: closed.append(True))
+    model = PairMLPRegressor(n_hidden=16, lr=1e30, lr_schedule="constant", verbose=1)
+    with pytest.raises(ValueError, match="diverged"):
+        model.fit(*regression_table)
+    assert closed == [True]
 
 
 def test_a_refused_table_leaves_the_number_of_columns(regression_table):

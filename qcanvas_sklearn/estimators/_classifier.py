@@ -131,6 +131,8 @@ class NetClassifier(ClassifierMixin, _Shell):
             bad = {c: w for c, w in weights.items() if not (np.isfinite(w) and w >= 0)}
             if bad:
                 raise ValueError(f"class_weight has the weights {bad}, accepted are 0 and more")
+            if weights and not any(weights.values()):
+                raise ValueError(f"class_weight={weights!r} is zero for every class")
         elif weights is not None and weights != "balanced":
             raise ValueError(f'class_weight={weights!r} is not a dict, "balanced" or None')
 

@@ -106,7 +106,10 @@ def repeatable(device: torch.device) -> Iterator[None]:
         yield
         return
     flags = torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        enabled=torch.backends.cudnn.enabled,
+        benchmark=False,
+        deterministic=True,
+        allow_tf32=False,
     )
     with _GLOBAL_STATE.lock, flags:
         yield

@@ -199,7 +199,8 @@ def _run(net: NeuralNet, table: TensorTable) -> bool:
         net.fit_loop(table)
     except KeyboardInterrupt as error:
         interrupted = not _was_raised(error)
-    net.notify("on_train_end", X=table, y=None)
+    finally:
+        net.notify("on_train_end", X=table, y=None)
     return interrupted
 
 
