@@ -579,6 +579,12 @@ def test_the_attention_of_an_ensemble_is_the_mean_of_its_members(few_images, few
     np.testing.assert_allclose(mean, np.mean(each, axis=0), atol=1e-12)
 
 
+def test_there_is_no_attention_in_a_plain_table(regression_table):
+    model = GATv2Regressor(n_layers=1, **TINY).fit(*regression_table)
+    with pytest.raises(ValueError, match="no atoms to attend to each other"):
+        attention_weights(model, regression_table[0])
+
+
 def test_attention_is_asked_of_the_right_model(vit, few_images, few_pairs, gatv2):
     with pytest.raises(ValueError, match="ViTRegressor has no attention between the atoms"):
         attention_weights(vit, few_images[:2])

@@ -61,6 +61,11 @@ def attention_weights(estimator: Any, X: Any) -> NDArray[np.float64]:
     seen = table_model(estimator, X)
     module, batches = network_inputs(seen)
     members = [part for part in module.modules() if isinstance(part, SwapSymmetric)]
+    if not members:
+        raise ValueError(
+            f"{type(seen.model).__name__} was fitted on a plain table, in which there are no "
+            "atoms to attend to each other"
+        )
     if not all(_layers(member.network) for member in members):
         raise ValueError(
             f"{type(seen.model).__name__} has no attention between the atoms; "

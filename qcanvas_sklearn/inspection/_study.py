@@ -24,7 +24,7 @@ from ._ablations import BlockSelector, ElementAblation, ImageAmplitudes, Spatial
 __all__ = ["ablation_study"]
 
 _BASELINE = "none"
-# Not every model takes 0 for an element; and amplitudes hide the elements from networks.
+# Not every model takes 0 for an element; and "scalars" tells what amplitudes would.
 _ON_REQUEST = ("elements_masked", "amplitudes")
 
 
