@@ -325,9 +325,17 @@ class PressCtrlC(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def keyboard():
+    """Ctrl-C as in a terminal; what runs in the background may have been told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_ctrl_c_ends_the_fit_and_leaves_a_usable_model(
-    model, few_images, energy, early_stopping
+    model, few_images, energy, early_stopping, keyboard
 ):
     model.set_params(max_epochs=9, callbacks=[PressCtrlC()], early_stopping=early_stopping)
     with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
@@ -337,14 +345,14 @@ def test_ctrl_c_ends_the_fit_and_leaves_a_usable_model(
     assert np.isfinite(model.predict(few_images)).all()
 
 
-def test_ctrl_c_before_a_progress_display_is_a_request_to_stop(few_images, energy, capsys):
+def test_ctrl_c_before_a_progress_display_is_a_request_to_stop(few_images, energy, keyboard):
     model = clone(MODELS["pair_mlp"]).set_params(callbacks=[PressCtrlC()], max_epochs=9)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         model.set_params(verbose=1).fit(few_images, energy)
     assert model.n_iter_ == 2
 
 
-def test_ctrl_c_gives_no_score_of_a_half_trained_model(few_images, energy):
+def test_ctrl_c_gives_no_score_of_a_half_trained_model(few_images, energy, keyboard):
     model = clone(MODELS["pair_mlp"]).set_params(callbacks=[PressCtrlC()], max_epochs=9)
     with pytest.warns(ConvergenceWarning), pytest.raises(KeyboardInterrupt):
         cross_val_score(model, few_images, energy, cv=3)
