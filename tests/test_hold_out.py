@@ -120,7 +120,7 @@ def test_a_stream_sets_the_same_pairs_aside_in_every_call(few_images, few_pairs)
     kept = model._held_back.data
     values = kept.rows.arrays["z"].tolist()
     assert len(np.unique(values, axis=0)) == len(values)  # each row once
-    learned = set(model._held_back._learned)
+    learned = set(model._held_back._spared)
     z = np.sort(np.asarray(values), axis=1)
     assert not {a * 104 + b for a, b in z.tolist()} & learned
 
@@ -163,7 +163,7 @@ def test_a_stream_may_begin_with_one_row(few_images, few_pairs):
 def test_a_failed_call_leaves_what_is_set_aside(few_images, few_pairs):
     y = few_pairs[1]["e_homo_ev"].to_numpy()
     model = stream_model().partial_fit(few_images[:75], y[:75])
-    before = model._held_back, set(model._held_back._learned)
+    before = model._held_back, set(model._held_back._spared)
     with pytest.raises(ValueError):
         model.set_params(lr=1e30).partial_fit(few_images[75:], 1e30 * y[75:])
-    assert (model._held_back, model._held_back._learned) == before
+    assert (model._held_back, model._held_back._spared) == before

@@ -37,7 +37,8 @@ class HeldBack:
         self.fraction = fraction
         self.seed = seed
         self.data: TrainingData | None = None
-        self._learned: set[int] = set()
+        self._spared: set[int] = set()  # groups that are learned from though drawn
+        self._has_learned = False
         self._members: set[int] = set()
         self._kept: set[int] = set()
 
@@ -46,12 +47,13 @@ class HeldBack:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of rows (n,) to learn from and of those to set aside."""
         drawn = _uniform(groups, self.seed) < self.fraction
-        aside = drawn & ~np.isin(groups, list(self._learned))
-        if aside.all() and not self._learned:
+        aside = drawn & ~np.isin(groups, list(self._spared))
+        if aside.all() and not self._has_learned:
             aside[:] = False  # there is something to learn from in the first call
         known = self._members.union(members[~aside].ravel().tolist(), [0])
         aside &= np.isin(members, list(known)).all(axis=1)
-        self._learned.update(groups[~aside].tolist())
+        self._spared.update(groups[drawn & ~aside].tolist())
+        self._has_learned |= not aside.all()
         self._members.update(members[~aside].ravel().tolist())
         return np.flatnonzero(~aside), np.flatnonzero(aside)
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from ..elements import MAX_Z
 from ..images import PairLayout
 from ..training import DenseRows, Rows, Scaling, feature_scaling
+from ._elements import standard_descriptors
 
 __all__ = ["DenseReader", "InputSpec", "Reader"]
 
@@ -124,7 +126,21 @@ class Reader(ABC, Generic[R]):
 
 
 class DenseReader(Reader[DenseRows]):
-    """What readers of rows of one shape share: how their inputs are standardised."""
+    """What readers of rows of one shape share: widths of the inputs, and their scales."""
+
+    def network_params(self, rows: DenseRows) -> dict[str, Any]:
+        """Widths of the inputs, and descriptors of the elements."""
+        params: dict[str, Any] = {
+            "n_elements": MAX_Z,
+            "n_atom": rows.arrays["atom"].shape[-1],
+            "n_pair": rows.arrays["pair"].shape[-1],
+        }
+        if self.spec.descriptors:
+            params["descriptors"] = standard_descriptors()
+        if "image" in self.spec.names:
+            image = rows.arrays.get("image")
+            params["n_channels"] = 0 if image is None else image.shape[1]
+        return params
 
     def fit_scaling(self, rows: DenseRows) -> None:
         """Measure how inputs are to be standardised, on training rows."""

@@ -18,7 +18,6 @@ from ..nn import SwapSymmetric
 from ..structures import looks_like_pairs, validate_pairs
 from ..training import DenseRows
 from ._base import DenseReader
-from ._elements import standard_descriptors
 from .tables import check_table, refuse_pairs
 
 __all__ = ["PairReader"]
@@ -137,19 +136,6 @@ class PairReader(DenseReader):
         """Sorted symbols of the elements in the rows."""
         present = np.unique(rows.arrays["z"])
         return symbols(present[present > 0]).tolist()
-
-    def network_params(self, rows: DenseRows) -> dict[str, Any]:
-        """Widths of the inputs, and descriptors of the elements."""
-        params: dict[str, Any] = {
-            "n_elements": MAX_Z,
-            "n_atom": rows.arrays["atom"].shape[-1],
-            "n_pair": rows.arrays["pair"].shape[-1],
-        }
-        if self.spec.descriptors:
-            params["descriptors"] = standard_descriptors()
-        if "image" in self.spec.names:
-            params["n_channels"] = len(self.layout_.channels)
-        return params
 
     def wrap(
         self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]

@@ -12,12 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import nn
 
-from ..elements import MAX_Z
 from ..images.layout import PairColumns, find_columns
 from ..structures import looks_like_pairs, might_be_atomic_numbers
 from ..training import DenseRows
 from ._base import DenseReader
-from ._elements import standard_descriptors
 
 __all__ = ["TableReader", "check_table"]
 
@@ -103,17 +101,6 @@ class TableReader(DenseReader):
     def element_names(self, rows: DenseRows) -> list[str]:
         """None."""
         return []
-
-    def network_params(self, rows: DenseRows) -> dict[str, Any]:
-        """Widths of the inputs."""
-        params: dict[str, Any] = {
-            "n_elements": MAX_Z, "n_atom": 0, "n_pair": rows.arrays["pair"].shape[1],
-        }  # fmt: skip
-        if self.spec.descriptors:
-            params["descriptors"] = standard_descriptors()
-        if "image" in self.spec.names:
-            params["n_channels"] = 0
-        return params
 
     def wrap(
         self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]
