@@ -37,7 +37,7 @@ weight_decay : float, default={weight_decay}
 loss : {{{choices}}}, default="{loss}"
     {loss_text}
 n_members : int, default={n_members}
-    Members of a deep ensemble, which train together as one stacked network.
+    Members of a deep ensemble, which train together.
     {members}
 early_stopping : bool, default=False
     Stop when the loss on validation rows has not improved for `n_iter_no_change` epochs,
@@ -195,12 +195,43 @@ constraint.
 )
 
 
+#: What some estimators mean by a shared parameter, attribute or note, in place of the rest.
+_OWN_FILL: dict[str, dict[str, str]] = {
+    "TightBindingRegressor": {
+        "loss_text": """\
+Weighted sum of absolute deviations, squares below a scale of each quantity (0.01 eV for
+    HOMO and LUMO), over everything that y says of a state, the populations of the training
+    pairs, and the force, which vanishes at the bond length. Missing labels do not count.""",
+        "members": """\
+Each starts from other orbitals and never learns from a part of the pairs, so that
+    something of the model is new to each of its training pairs. It predicts the median of
+    their levels and the mean of all else and, with ``return_std=True``, calibrated standard
+    deviations, for which `validation_fraction` of the rows is set aside unless `X_val` is
+    passed. They hold for pairs of elements that were seen in training.""",
+        "parity_text": """\
+Checked as elsewhere. It changes nothing: what is odd and what is even follows from the
+    Hamiltonian.""",
+    },
+    "QCanvasRegressor": {
+        "loss_text": """\
+Loss of the network, on what tight binding leaves, divided by its mean absolute
+    deviation. Missing labels do not count.""",
+        "members": """\
+Tight binding has members of its own. It predicts the mean of both and, with
+    ``return_std=True``, calibrated standard deviations from the spread of both, for which
+    `validation_fraction` of the rows is set aside unless `X_val` is passed. They hold for
+    pairs of elements that were seen in training.""",
+    },
+}
+
+
 def docstring(cls: type) -> str:
     """A public estimator's docstring: its family's, with what is shared filled in."""
     task = _CLASSIFIER if cls.__name__.endswith(_CLASSIFIER.kind) else _REGRESSOR
     defaults = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
     losses = ", ".join(f'"{loss}"' for loss in cls._losses)
-    parameters = _SHARED_PARAMETERS.format(choices=losses, **task.fill, **defaults)
+    said = {**task.fill, **_OWN_FILL.get(cls.__name__, {})}
+    parameters = _SHARED_PARAMETERS.format(choices=losses, **said, **defaults)
     fill = {
         "{shared_parameters}": parameters + task.parameters,
         "{shared_attributes}": task.attributes + _SHARED_ATTRIBUTES,

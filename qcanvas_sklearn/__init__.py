@@ -10,14 +10,14 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "datasets": ("PairData", "fetch_quantumcanvas", "load_pairs"),
-    "estimators": tuple(
+    "estimators": ("TightBindingRegressor", *(
         f"{family}{task}"
         for family in (
             "DimeNet", "EGNN", "FAENet", "Fusion", "GATv2", "GotenNet", "PairMLP",
             "PairTransformer", "QCanvas", "QuantumShellNet", "SchNet", "ViT",
         )  # fmt: skip
         for task in ("Classifier", "Regressor")
-    ),
+    )),
     "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
     "model_selection": (
         "BondLengthSplit", "ElectronegativitySplit", "ElementGroupKFold", "ElementPairKFold",

@@ -37,6 +37,7 @@ from qcanvas_sklearn import (
     QCanvasRegressor,
     QuantumShellNetRegressor,
     SchNetRegressor,
+    TightBindingRegressor,
     ViTRegressor,
     load_pairs,
 )
@@ -53,10 +54,13 @@ MODELS = {
     "gotennet": GotenNetRegressor(n_layers=1, lr=3e-3, **TINY),
     "fusion": FusionRegressor(n_layers=1, **TINY),
     "pair_mlp": PairMLPRegressor(n_blocks=1, **TINY),
-    "qcanvas": QCanvasRegressor(n_blocks=1, n_members=1, **TINY),
+    "qcanvas": QCanvasRegressor(
+        n_blocks=1, n_members=1, **TINY,
+        tight_binding=TightBindingRegressor(n_members=2, **TINY),
+    ),
     "pair_transformer": PairTransformerRegressor(n_layers=1, **TINY),
     "vit": ViTRegressor(patch_size=16, n_layers=1, **TINY),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(params=MODELS)

@@ -8,9 +8,11 @@ from ._gatv2 import GATv2Classifier, GATv2Regressor
 from ._gotennet import GotenNetClassifier, GotenNetRegressor
 from ._pair_mlp import PairMLPClassifier, PairMLPRegressor
 from ._pair_transformer import PairTransformerClassifier, PairTransformerRegressor
-from ._qcanvas import QCanvasClassifier, QCanvasRegressor
+from ._qcanvas import QCanvasClassifier
+from ._qcanvas_regressor import QCanvasRegressor
 from ._quantumshellnet import QuantumShellNetClassifier, QuantumShellNetRegressor
 from ._schnet import SchNetClassifier, SchNetRegressor
+from ._tight_binding import TightBindingRegressor
 from ._vit import ViTClassifier, ViTRegressor
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "QuantumShellNetRegressor",
     "SchNetClassifier",
     "SchNetRegressor",
+    "TightBindingRegressor",
     "ViTClassifier",
     "ViTRegressor",
 ]

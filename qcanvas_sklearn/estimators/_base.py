@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -173,6 +172,10 @@ class NetEstimator(BaseEstimator):
         check_shared_parameters(self, self._losses)
         check_network_parameters(self._network_parameters())
 
+    def _input_spec(self) -> InputSpec:
+        """What the network takes, as the hyperparameters say."""
+        return self._spec
+
     def _network_parameters(self) -> dict[str, Any]:
         accepted = signature(self._network).parameters
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in accepted}
@@ -193,6 +196,14 @@ class NetEstimator(BaseEstimator):
     def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> NDArray[np.float64]:
         """Labels (n, t) of known targets; a target without any is no fault."""
 
+    def _taught(self, rows: Rows, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the network learns of labels (n, t)."""
+        return values
+
+    def _without_labels(self, rows: Rows) -> Rows:
+        """Rows of a fit as they would be if they were to be predicted."""
+        return self.reader_.without_labels(rows)
+
     def _row_weight(self, spec: TargetSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weight (n,) of each row besides the user's."""
         return np.ones(len(values))
@@ -209,9 +220,7 @@ class NetEstimator(BaseEstimator):
     def _fit_scaler(self, values: NDArray[np.float64], spec: TargetSpec) -> TargetScaler:
         """The scaling of the targets, from the values (n, t) of the training rows."""
 
-    def _calibrate(
-        self, net: NeuralNet, valid: TrainingData, device: torch.device
-    ) -> SpreadCalibration | None:
+    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         """What makes standard deviations of an ensemble's spread, where the task has any."""
         return None
 
@@ -234,11 +243,10 @@ class NetEstimator(BaseEstimator):
         try:
             if continuing:
                 check_architecture(self, self._built_with, self._architecture())
-                rows = self.reader_.read(self, X)
+                rows = self._read(X, learn=True)
             else:
                 self._held_back, self._split_seed = None, plan.seed
-                self.reader_ = open_reader(self._spec, X)
-                rows = self.reader_.fit(self, X)
+                rows = self._first_read(X)
             values = self._read_targets(y, len(rows), continuing, classes, rows)
             weight = check_weight(sample_weight, len(rows))
             interrupted = self._train(
@@ -252,6 +260,15 @@ class NetEstimator(BaseEstimator):
         if interrupted and not plan.verbose:
             raise KeyboardInterrupt
         return self
+
+    def _first_read(self, X: Any) -> Rows:
+        """Rows of a first fit; sets the reader."""
+        self.reader_ = open_reader(self._input_spec(), X)
+        return self.reader_.fit(self, X)
+
+    def _read(self, X: Any, *, learn: bool = False) -> Rows:
+        """Further rows."""
+        return self.reader_.read(self, X, learn=learn)
 
     def _read_targets(
         self, y: Any, n: int, continuing: bool, classes: NDArray | None, rows: Rows
@@ -281,11 +298,13 @@ class NetEstimator(BaseEstimator):
             raise ValueError("no row has both a label and a weight above zero")
         rows, values, weight = rows.take(usable), values[usable], weight[usable]
         learn, aside = self._split(rows, values, plan, validation, stream)
-        learned, set_aside = rows.take(learn), rows.take(aside)
+        self._targets = self._counted(self._targets, values[learn])
+        values = self._taught(rows, values)
+        learned = rows.take(learn)
+        set_aside = self._without_labels(rows.take(aside))
         if not continuing:
             self.reader_.fit_scaling(learned)
-            self.scaler_ = self._fit_scaler(values[learn], self._targets)
-        self._targets = self._counted(self._targets, values[learn])
+            self.scaler_ = self._fit_scaler(values[learn], self._network_targets())
         data = self._training_data(learned, values[learn], weight[learn])
         valid = self._training_data(set_aside, values[aside], weight[aside])
         if validation[0] is not None:
@@ -294,12 +313,14 @@ class NetEstimator(BaseEstimator):
             self._held_back.add(valid)
             valid = self._held_back.data or valid
         net = copy.deepcopy(self.net_) if continuing else self._build(learned, plan)
+        if not continuing:
+            self._prepare(net, data)
         device = resolve_device(self.device)
         watched = valid if len(valid) and not stream else None
         interrupted = len(data) > 0 and train(
             net, data, watched, plan, device, keep_optimizer=stream
         )
-        self.calibration_ = self._calibrate(net, valid, device)
+        self.calibration_ = self._calibrate(net, valid)
         self.net_, self._built_with = net, self._architecture()
         self._describe(learned, set(self.elements_) if continuing else set())
         return interrupted
@@ -314,10 +335,10 @@ class NetEstimator(BaseEstimator):
         return TrainingData(rows, [TargetBlock(self.scaler_.transform(values), weight)])
 
     def _validation_data(self, X: Any, y: Any) -> TrainingData:
-        rows = self.reader_.read(self, X)
+        rows = self._read(X)
         values = self._further_targets(y, self._targets, "y_val")
         check_n_rows(values, len(rows), input_name="y_val")
-        return self._training_data(rows, values, np.ones(len(rows)))
+        return self._training_data(rows, self._taught(rows, values), np.ones(len(rows)))
 
     def _describe(self, rows: Rows, seen: set[str]) -> None:
         """Attributes that tell what was fitted, and on what."""
@@ -357,8 +378,12 @@ class NetEstimator(BaseEstimator):
             )
         return learn, aside
 
+    def _network_targets(self) -> TargetSpec:
+        """What the outputs of the network are."""
+        return self._targets
+
     def _build(self, rows: Rows, plan: TrainingPlan) -> NeuralNet:
-        spec = self._targets
+        spec = self._network_targets()
         network_params = {
             **self.reader_.network_params(rows),
             "n_outputs": spec.n_targets,
@@ -372,9 +397,19 @@ class NetEstimator(BaseEstimator):
         stack = {"n_members": self.n_members, "network": module, "network_params": params}
         return build_net(Ensemble, stack, plan)
 
-    def _outputs(self, X: Any) -> NDArray[np.float64]:
+    def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
+        """Bring a new net to where its training starts."""
+
+    def _known_rows(self, X: Any) -> Rows:
+        """Rows to predict, of elements that the model may be asked about."""
         check_is_fitted(self, "net_")
-        rows = self.reader_.read(self, X)
+        rows = self._read(X)
         if self.unseen_elements == "error":
             check_elements(self.reader_.element_names(rows), self.elements_)
-        return predict(self.net_, rows, resolve_device(self.device, fallback=True))
+        return rows
+
+    def _outputs(self, rows: Rows, net: NeuralNet | None = None) -> NDArray[np.float64]:
+        """Outputs of the fitted net, or of another, for rows; without the targets' scaling."""
+        device = resolve_device(self.device, fallback=True)
+        outputs = predict(net or self.net_, rows, device)
+        return self.scaler_.inverse_transform(outputs)

@@ -83,7 +83,7 @@ class NetClassifier(ClassifierMixin, _Shell):
             If X is of another kind, or holds an element that was not among the training
             pairs while ``unseen_elements="error"``.
         """
-        probabilities = softmax(self._outputs(X), axis=-1)
+        probabilities = softmax(self._outputs(self._known_rows(X)), axis=-1)
         return probabilities.mean(axis=1) if probabilities.ndim == 3 else probabilities
 
     def predict(self, X: Any) -> NDArray:

@@ -113,7 +113,7 @@ class FAENetRegressor(NetRegressor, FAENetFamily):
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. Missing labels do not count.
     n_members : int, default=1
-        Members of a deep ensemble, which train together as one stacked network.
+        Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
         deviations, for which `validation_fraction` of the rows is set aside unless `X_val` is
         passed. They hold for pairs of elements that were seen in training: with others,
@@ -262,7 +262,7 @@ class FAENetClassifier(NetClassifier, FAENetFamily):
     loss : {"log_loss"}, default="log_loss"
         Cross-entropy of the classes. Missing labels do not count.
     n_members : int, default=1
-        Members of a deep ensemble, which train together as one stacked network.
+        Members of a deep ensemble, which train together.
         Their probabilities are averaged.
     early_stopping : bool, default=False
         Stop when the loss on validation rows has not improved for `n_iter_no_change` epochs,

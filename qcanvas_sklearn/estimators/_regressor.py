@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_scalar
@@ -17,7 +16,7 @@ from skorch import NeuralNet
 from .._validation import align_columns, check_observed, read_labels
 from ..metrics import masked_r2_score
 from ..targets import consistent_targets, target_parity
-from ..training import SpreadCalibration, TargetScaler, TrainingData, predict
+from ..training import SpreadCalibration, TargetScaler, TrainingData
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -73,21 +72,24 @@ class NetRegressor(RegressorMixin, _Shell):
             pairs while ``unseen_elements="error"``; if standard deviations are asked of a
             single net.
         """
-        scaled = self._outputs(X)
-        outputs = self.scaler_.inverse_transform(scaled)
+        outputs = self._outputs(self._known_rows(X))
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
             raise ValueError(
                 f"return_std=True needs an ensemble; this {type(self).__name__} was fitted "
                 "with n_members=1"
             )
-        mean = self._derived(outputs.mean(axis=1) if is_ensemble else outputs)
+        mean = self._derived(self._centre(outputs) if is_ensemble else outputs)
         mean = mean[:, 0] if self._single_output else mean
         if not return_std:
             return mean
         assert self.calibration_ is not None  # fitted with every ensemble
         std = self.calibration_.std(self._derived(outputs))
         return mean, std[:, 0] if self._single_output else std
+
+    def _centre(self, outputs: Array) -> Array:
+        """What an ensemble (n, m, k) predicts, (n, k)."""
+        return outputs.mean(axis=1)
 
     def _derived(self, outputs: Array) -> Array:
         """Predictions (..., t) in the user's units, moved to where the identities hold."""
@@ -146,21 +148,20 @@ class NetRegressor(RegressorMixin, _Shell):
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
         return TargetScaler.fit(values, spec.parity)
 
-    def _calibrate(
-        self, net: NeuralNet, valid: TrainingData, device: torch.device
-    ) -> SpreadCalibration | None:
+    def _labels(self, data: TrainingData) -> Array:
+        """Labels (n, t) of training data, in the user's units."""
+        return self.scaler_.inverse_transform(data.blocks[0].values)
+
+    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         if self.n_members == 1:
             return None
         n_targets = self._targets.n_targets
-        outputs, labels = np.empty((0, self.n_members, n_targets)), np.empty((0, n_targets))
+        spread, mean = np.empty((0, self.n_members, n_targets)), np.empty((0, n_targets))
+        labels = mean
         if len(valid):
-            outputs, labels = (
-                self.scaler_.inverse_transform(scaled)
-                for scaled in (predict(net, valid.rows, device), valid.blocks[0].values)
-            )
-        calibration = SpreadCalibration.fit(
-            self._derived(outputs), self._derived(outputs.mean(axis=1)), labels
-        )
+            outputs, labels = self._outputs(valid.rows, net), self._labels(valid)
+            spread, mean = self._derived(outputs), self._derived(self._centre(outputs))
+        calibration = SpreadCalibration.fit(spread, mean, labels)
         unknown = np.flatnonzero(np.isnan(calibration.scale)).tolist()
         if unknown:
             warnings.warn(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..training import TrainingData
 
-__all__ = ["HeldBack"]
+__all__ = ["HeldBack", "uniform"]
 
 #: What is kept to calibrate on, in rows and in bytes.
 _MAX_ROWS = 2000
@@ -46,7 +46,7 @@ class HeldBack:
         self, groups: NDArray[np.int64], members: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of rows (n,) to learn from and of those to set aside."""
-        drawn = _uniform(groups, self.seed) < self.fraction
+        drawn = uniform(groups, self.seed) < self.fraction
         aside = drawn & ~np.isin(groups, list(self._spared))
         if aside.all() and not self._has_learned:
             aside[:] = False  # there is something to learn from in the first call
@@ -69,7 +69,7 @@ class HeldBack:
         self.data = new if self.data is None else self.data.concat(new)
 
 
-def _uniform(keys: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+def uniform(keys: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """Numbers in [0, 1) that keys and a seed determine (the mixer of splitmix64)."""
     with np.errstate(over="ignore"):
         x = keys.astype(np.uint64) + np.uint64(seed + 1) * np.uint64(0x9E3779B97F4A7C15)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -32,19 +32,28 @@ class InputSpec:
     names : tuple of str
         Inputs, out of ``z`` (n, 2), ``atom`` (n, 2, k), ``pair`` (n, k), ``vector`` (n, 3)
         and ``image`` (n, C, S, S). Without ``image`` the mean of each channel is among the
-        pair scalars.
+        pair scalars. In units of their own: ``distance`` (n,) in Å, ``shells`` (n, 2, 4) and
+        ``along`` (n, 2, 3), electrons of the shells and of their orbitals along the bond;
+        ``others`` (n, k), what a table holds beside the columns of a pair.
     blocks : tuple of str
         Blocks of columns that element pairs are turned into.
     relative_populations : bool
         Take populations less those of the free atom.
     descriptors : bool
         Whether the network's constructor takes tabulated descriptors of the elements.
+    known : tuple of str or None
+        Inputs that predictions start from, where the others are labels of the training
+        rows; None for all.
+    needs_atoms : bool
+        Whether a table that holds no pairs is refused.
     """
 
     names: tuple[str, ...]
     blocks: tuple[str, ...] = ("atoms", "image")
     relative_populations: bool = False
     descriptors: bool = False
+    known: tuple[str, ...] | None = None
+    needs_atoms: bool = False
 
 
 R = TypeVar("R", bound=Rows)
@@ -85,14 +94,18 @@ class Reader(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def read(self, estimator: BaseEstimator, X: Any) -> R:
-        """Read further rows.
+    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> R:
+        """Read further rows, to be predicted or, with `learn`, to be learned from.
 
         Raises
         ------
         TypeError, ValueError
             If `X` is not of the kind that the reader was fitted on.
         """
+
+    def without_labels(self, rows: R) -> R:
+        """Rows with no more than what predictions start from."""
+        return rows
 
     @abstractmethod
     def groups(self, rows: R) -> NDArray[np.int64]:
@@ -152,4 +165,4 @@ class DenseReader(Reader[DenseRows]):
 
     def scaled(self, rows: DenseRows) -> DenseRows:
         """Rows that are standardised on the way to a device."""
-        return DenseRows(rows.arrays, self.scaling_, rows.n_atoms)
+        return replace(rows, scaling=self.scaling_)

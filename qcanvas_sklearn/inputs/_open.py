@@ -27,7 +27,18 @@ def open_reader(spec: InputSpec, X: Any) -> Reader[Any]:
     -------
     Reader
         Not fitted yet.
+
+    Raises
+    ------
+    ValueError
+        If `X` is a plain table, and the network is one of atoms alone.
     """
     if looks_like_pairs(X) or find_columns(X) is not None:
         return PairReader(spec)
+    if spec.needs_atoms:
+        raise ValueError(
+            f"X ({type(X).__name__}) holds no pairs of atoms: pass element pairs, or a table "
+            "with the columns of a PairImageTransformer, known by their names or by the array "
+            "that it gives"
+        )
     return TableReader(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
-from ..structures import looks_like_pairs, validate_pairs
+from ..structures import CheckedPairs, looks_like_pairs, validate_pairs
 from ..training import DenseRows
 from ._base import DenseReader
 from .tables import check_table, refuse_pairs
 
 __all__ = ["PairReader"]
 
+#: Inputs of a pair that nothing has to be calculated for.
+_ELEMENTARY = {"z", "distance", "others"}
 #: Channels whose features do not sit on the atoms.
 _MOLECULAR_CHANNELS = (2, 3, 4, 5)
 
@@ -57,9 +60,14 @@ class PairReader(DenseReader):
     def fit(self, estimator: BaseEstimator, X: Any) -> DenseRows:
         """Find out what `X` holds, symbols or columns, and read it."""
         if looks_like_pairs(X):
-            validate_pairs(estimator, X, reset=True)
-            self.transformer_ = PairImageTransformer(include=self.spec.blocks)
-            table: NDArray = self.transformer_.fit_transform(X)
+            checked = validate_pairs(estimator, X, reset=True)
+            self._free_atoms = PairImageTransformer("free-atom", include=self.spec.blocks)
+            self._free_atoms.fit(X)
+            if checked.distance is not None and not self._needs_state:
+                self.transformer_ = self._free_atoms
+            else:
+                self.transformer_ = PairImageTransformer(include=self.spec.blocks).fit(X)
+            table: NDArray = self.transformer_.transform(X)
             columns = find_columns(table)
         else:
             self.transformer_ = None
@@ -68,7 +76,9 @@ class PairReader(DenseReader):
         self.columns_ = columns
         return self._rows(table)
 
-    def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+    def read(
+        self, estimator: BaseEstimator, X: Any, *, learn: bool = False
+    ) -> DenseRows:
         """Read pairs given in the same way."""
         if self.transformer_ is None:
             refuse_pairs(estimator, X)
@@ -85,9 +95,29 @@ class PairReader(DenseReader):
                     f"this {type(estimator).__name__} was fitted on element pairs; got "
                     f"{type(X).__name__} without element symbols"
                 )
-            validate_pairs(estimator, X, reset=False)
-            table = self.transformer_.transform(X)
-        return self.scaled(self._rows(table))
+            checked = validate_pairs(estimator, X, reset=False)
+            transformer = self.transformer_ if learn else self._transformer_for(checked)
+            table = transformer.transform(X)
+        rows = self.scaled(self._rows(table))
+        return rows if learn else self.without_labels(rows)
+
+    def without_labels(self, rows: DenseRows) -> DenseRows:
+        """Rows with no more than what predictions start from."""
+        known = self.spec.known
+        if known is None:
+            return rows
+        return replace(rows, arrays={k: a for k, a in rows.arrays.items() if k in known})
+
+    def _transformer_for(self, pairs: CheckedPairs) -> PairImageTransformer:
+        """What turns further pairs into columns; looks up no more than is needed of them."""
+        assert self.transformer_ is not None
+        looked_up = "distance" in (self.spec.known or ()) and pairs.distance is None
+        return self.transformer_ if self._needs_state or looked_up else self._free_atoms
+
+    @property
+    def _needs_state(self) -> bool:
+        """Whether predictions start from more of a pair than elements and distance."""
+        return self.spec.known is None or not set(self.spec.known) <= _ELEMENTARY
 
     def behind_drawing(self) -> PairReader:
         """The same reader for the table that it draws of raw pairs."""
@@ -115,10 +145,14 @@ class PairReader(DenseReader):
             "atom": np.concatenate([np.zeros((n, 2, 0), dtype), *atom], axis=-1),
             "pair": np.concatenate([np.zeros((n, 0), dtype), *pair, others], axis=-1),
             "vector": vector,
+            "distance": blocks.get("distance_ang"),
+            "shells": blocks.get("shell_populations"),
+            "along": blocks.get("m0_populations"),
+            "others": others,
         }
         if "image" in blocks:
             inputs["image"] = blocks["image"]
-        arrays = {name: inputs[name] for name in self.spec.names if name in inputs}
+        arrays = {k: inputs[k] for k in self.spec.names if inputs.get(k) is not None}
         return DenseRows(arrays, n_atoms=2)
 
     def groups(self, rows: DenseRows) -> NDArray[np.int64]:

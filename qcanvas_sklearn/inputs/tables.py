@@ -74,7 +74,9 @@ class TableReader(DenseReader):
             )
         return self._rows(table)
 
-    def read(self, estimator: BaseEstimator, X: Any) -> DenseRows:
+    def read(
+        self, estimator: BaseEstimator, X: Any, *, learn: bool = False
+    ) -> DenseRows:
         """Read a table of the same columns."""
         refuse_pairs(estimator, X)
         table, _ = check_table(estimator, X, reset=False)

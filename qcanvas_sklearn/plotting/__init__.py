@@ -8,19 +8,23 @@ Every display is made by a class method ``from_…``, draws itself (again, on ot
 from ._calibration import CalibrationDisplay
 from ._gap import GeneralizationGapDisplay
 from ._importance import ChannelImportanceDisplay
+from ._orbitals import MolecularOrbitalDisplay
 from ._pair_image import PairImageDisplay
 from ._pair_matrix import PairMatrixDisplay
 from ._parity import ParityDisplay
 from ._periodic_table import PeriodicTableDisplay
+from ._potential_curve import PotentialCurveDisplay
 from ._training import TrainingCurveDisplay
 
 __all__ = [
     "CalibrationDisplay",
     "ChannelImportanceDisplay",
     "GeneralizationGapDisplay",
+    "MolecularOrbitalDisplay",
     "PairImageDisplay",
     "PairMatrixDisplay",
     "ParityDisplay",
     "PeriodicTableDisplay",
+    "PotentialCurveDisplay",
     "TrainingCurveDisplay",
 ]

@@ -2,8 +2,9 @@
 
 from .calibration import SpreadCalibration
 from .data import TrainingData
-from .devices import precision, resolve_device
+from .devices import precision, repeatable, resolve_device
 from .engine import (
+    Rate,
     TrainingPlan,
     build_net,
     evaluation_module,
@@ -20,6 +21,7 @@ __all__ = [
     "DenseRows",
     "LOSSES",
     "MaskedLoss",
+    "Rate",
     "Rows",
     "Scaling",
     "SpreadCalibration",
@@ -33,6 +35,7 @@ __all__ = [
     "history_frame",
     "precision",
     "predict",
+    "repeatable",
     "resolve_device",
     "train",
 ]

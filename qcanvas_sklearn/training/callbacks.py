@@ -9,7 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-__all__ = ["Divergence", "EpochProgress"]
+__all__ = ["Annealing", "Divergence", "EpochProgress"]
 
 
 class EpochProgress(Callback):
@@ -40,3 +40,23 @@ class Divergence(Callback):
                     f"training diverged: {name} is {last[name]} in epoch {last['epoch']}; use "
                     f"a smaller lr than {net.lr}, and look for extreme values in X and y"
                 )
+
+
+class Annealing(Callback):
+    """Tell a network that has an ``anneal(progress)`` how much of its training is done.
+
+    Parameters
+    ----------
+    n_epochs : int or None
+        Epochs of this training; None where there is no end to run towards.
+    """
+
+    def __init__(self, n_epochs: int | None) -> None:
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        self.before_ = len(net.history)
+
+    def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        done = len(net.history) - 1 - self.before_
+        net.module_.anneal(1.0 if self.n_epochs is None else done / self.n_epochs)

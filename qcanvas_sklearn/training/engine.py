@@ -11,7 +11,7 @@ import dis
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,16 @@ from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from .callbacks import Divergence, EpochProgress
+from ..nn.outputs import OUTPUT
+from .callbacks import Annealing, Divergence, EpochProgress
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
 from .rows import Rows
-from .targets import OUTPUT, by_block
+from .targets import by_block
 
 __all__ = [
+    "Rate",
     "TrainingPlan",
     "build_net",
     "evaluation_module",
@@ -49,6 +51,22 @@ __all__ = [
 
 #: Gradients are clipped to this norm: one outlier must not throw a small net off.
 _MAX_GRADIENT_NORM = 5.0
+
+
+class Rate(NamedTuple):
+    """How fast some of a network's parameters learn, beside the others.
+
+    Attributes
+    ----------
+    pattern : str
+        Of the parameters' names, as :mod:`fnmatch` reads it. The first one that fits counts.
+    lr, weight_decay : float
+        Factors of the plan's learning rate and weight decay.
+    """
+
+    pattern: str
+    lr: float
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,20 @@ class TrainingPlan:
     verbose: int
     callbacks: Sequence[Callback | tuple[str, Callback]]
     seed: int
+    rates: Sequence[Rate] = ()
+    #: Part of the cycle in which the learning rate rises.
+    warm_up: float = 0.3
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def groups(self) -> list[tuple[str, dict[str, float]]]:
+        """Groups of parameters as skorch takes them, with the factors of their rates."""
+        return [
+            (rate.pattern, {
+                "lr": self.lr * rate.lr, "weight_decay": self.weight_decay * rate.weight_decay,
+                "lr_factor": rate.lr, "decay_factor": rate.weight_decay,
+            })
+            for rate in self.rates
+        ]  # fmt: skip
 
 
 def build_net(
@@ -77,6 +109,8 @@ def build_net(
         criterion__loss=plan.loss,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=plan.weight_decay,
+        optimizer__param_groups=plan.groups(),
+        optimizer__betas=plan.betas,
         lr=plan.lr,
         max_epochs=plan.max_epochs,
         batch_size=plan.batch_size,
@@ -92,7 +126,9 @@ def build_net(
         return net.initialize()
 
 
-def _callbacks(plan: TrainingPlan, n_steps: int, has_valid: bool) -> list[Any]:
+def _callbacks(
+    net: NeuralNet, plan: TrainingPlan, n_steps: int, has_valid: bool
+) -> list[Any]:
     callbacks: list[Any] = [
         ("clip", GradientNormClipping(_MAX_GRADIENT_NORM)),
         ("divergence", Divergence()),
@@ -100,10 +136,16 @@ def _callbacks(plan: TrainingPlan, n_steps: int, has_valid: bool) -> list[Any]:
     if plan.lr_schedule == "one_cycle":
         # A continued fit runs through a new cycle; skorch would go on with the old one.
         schedule = LRScheduler(
-            OneCycleLR, step_every="batch", max_lr=plan.lr, total_steps=n_steps + 1,
-            last_epoch=-1,
+            OneCycleLR, step_every="batch", total_steps=n_steps + 1, last_epoch=-1,
+            # The rise ends behind the first step: torch divides by its length.
+            pct_start=max(plan.warm_up, 1.5 / (n_steps + 1)),
+            max_lr=[plan.lr * group.get("lr_factor", 1.0)
+                    for group in net.optimizer_.param_groups],
         )  # fmt: skip
         callbacks.append(("schedule", schedule))
+    if hasattr(net.module_, "anneal"):
+        annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
+        callbacks.append(("annealing", Annealing(annealed)))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
             patience=plan.patience, threshold=0.0, load_best=True, sink=noop
@@ -167,7 +209,7 @@ def train(
     _follow(net, plan)
     if not keep_optimizer:
         net.initialize_optimizer()
-    net.callbacks = _callbacks(plan, n_steps, valid is not None)
+    net.callbacks = _callbacks(net, plan, n_steps, valid is not None)
     net.verbose = int(plan.verbose >= 2)
     net.initialize_callbacks()
     net.train_split = predefined_split(valid.to(device)) if valid else None
@@ -218,9 +260,11 @@ def _follow(net: NeuralNet, plan: TrainingPlan) -> None:
     """Take over a plan that may differ from the one the net was built for."""
     net.max_epochs, net.batch_size, net.lr = plan.max_epochs, plan.batch_size, plan.lr
     net.optimizer__weight_decay = plan.weight_decay
+    net.optimizer__param_groups = plan.groups()
     net.criterion_.loss = plan.loss
     for group in net.optimizer_.param_groups:
-        group["lr"], group["weight_decay"] = plan.lr, plan.weight_decay
+        group["lr"] = plan.lr * group.get("lr_factor", 1.0)
+        group["weight_decay"] = plan.weight_decay * group.get("decay_factor", 1.0)
 
 
 def _leave_on_cpu(net: NeuralNet, keep_optimizer: bool) -> None:

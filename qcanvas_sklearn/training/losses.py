@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..nn.outputs import PENALTY, SHARE
 from .targets import by_block
 
 __all__ = ["LOSSES", "MaskedLoss"]
@@ -18,11 +19,18 @@ def _log_loss(logits: Tensor, target: Tensor, reduction: str = "none") -> Tensor
     return -target.shape[-1] * target * logits.log_softmax(dim=-1)
 
 
+def _pseudo_huber(output: Tensor, target: Tensor, reduction: str = "none") -> Tensor:
+    # A product, for the difference of two numbers close to each other loses their digits.
+    error = output - target
+    return error.square() / (1 + torch.sqrt(1 + error.square()))
+
+
 #: Element-wise losses by name; the last one is for one-hot classes.
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "smooth_l1": functional.smooth_l1_loss,
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
+    "pseudo_huber": _pseudo_huber,
     "log_loss": _log_loss,
 }
 
@@ -35,12 +43,14 @@ class MaskedLoss(nn.Module):
 
     The weights, 0 where a label is missing, are normalised over the rows of the fit, so
     that the mean over batches is the weighted mean over all labels; of an ensemble's
-    outputs (b, m, t) the mean over the members.
+    outputs (b, m, t) the mean over the members. Blocks that a network leaves out of a batch
+    do not count.
 
     Parameters
     ----------
-    loss : {"smooth_l1", "absolute_error", "squared_error", "log_loss"}
-        Element-wise loss. The outputs that "log_loss" takes are logits.
+    loss : {"smooth_l1", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
+        Element-wise loss; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The outputs that
+        "log_loss" takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:
@@ -54,16 +64,23 @@ class MaskedLoss(nn.Module):
     ) -> Tensor:
         """Loss of a batch from its outputs, and its labels and weights by block."""
         outputs = by_block(prediction)
-        losses = [self._of_block(outputs[name], *pair) for name, pair in target.items()]
+        share = outputs.get(SHARE)
+        losses = [
+            self._of_block(outputs[name], *pair, share)
+            for name, pair in target.items()
+            if name in outputs
+        ]
+        if PENALTY in outputs:
+            losses.append(outputs[PENALTY])
         return torch.stack(losses).sum()
 
-    def _of_block(self, output: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+    def _of_block(
+        self, output: Tensor, label: Tensor, weight: Tensor, share: Tensor | None
+    ) -> Tensor:
         n_members = 1
         if output.ndim > label.ndim:
             n_members = output.shape[1]
             label, weight = (x[:, None].expand_as(output) for x in (label, weight))
+            weight = weight if share is None else weight * share[..., None]
         elementwise = LOSSES[self.loss](output, label, reduction="none")
         return (elementwise * weight).sum() / n_members
-
-    def extra_repr(self) -> str:
-        return repr(self.loss)

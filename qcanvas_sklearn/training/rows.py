@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
@@ -88,11 +88,14 @@ class DenseRows:
         they become what the network computes in.
     n_atoms : int, default=0
         Atoms of each row, for labels of atoms; 0 where rows have none.
+    beside : mapping of str to ndarray
+        What else belongs to the rows and no network sees, first axis n.
     """
 
     arrays: Mapping[str, Any]
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
     n_atoms: int = 0
+    beside: Mapping[str, NDArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -101,7 +104,7 @@ class DenseRows:
         """Some of the rows, still on the host."""
         if isinstance(index, np.ndarray) and np.array_equal(index, np.arange(len(self))):
             return self
-        return replace(self, arrays={name: a[index] for name, a in self.arrays.items()})
+        return self._each(lambda name, array: array[index])
 
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> DenseRows:
         """The rows as standardised tensors on a device; integers keep their kind."""
@@ -150,11 +153,15 @@ class DenseRows:
 
     def concat(self, other: DenseRows) -> DenseRows:
         """These rows, and others of the same kind behind them."""
-        arrays = {
-            name: np.concatenate([array, other.arrays[name]])
-            for name, array in self.arrays.items()
-        }
-        return replace(self, arrays=arrays)
+        others = {**other.arrays, **other.beside}
+        return self._each(lambda name, array: np.concatenate([array, others[name]]))
+
+    def _each(self, change: Callable[[str, NDArray], NDArray]) -> DenseRows:
+        arrays, beside = (
+            {name: change(name, array) for name, array in own.items()}
+            for own in (self.arrays, self.beside)
+        )
+        return replace(self, arrays=arrays, beside=beside)
 
 
 def _tensor(

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["OUTPUT", "TargetBlock", "by_block"]
+from ..nn.outputs import OUTPUT
 
-#: The block of what an estimator predicts; networks of this block alone return a tensor.
-OUTPUT = "y"
+__all__ = ["TargetBlock", "by_block"]
 
 
 @dataclass(frozen=True)

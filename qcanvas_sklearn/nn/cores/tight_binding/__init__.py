@@ -1,29 +1,43 @@
 """A pair's own Hamiltonian, learned: two-centre tight binding as a differentiable layer."""
 
+from .blocks import Pencil
 from .bond_length import bond_length
-from .elements import shells_of
+from .eigen import generalized_eigh
+from .elements import BOHR_PER_ANGSTROM, shells_of
 from .gaussians import GaussianBasis, integral_list
-from .losses import LOSS_TERMS, tight_binding_loss
+from .hamiltonian import ABSENT_EV
+from .labels import state_labels
+from .members import QUANTITIES, MemberState, TightBindingMembers, in_order, quantities_of
 from .module import State, TightBinding
 from .prefit import prefit
-from .recipe import PRIOR_WEIGHT, parameter_groups, smearing
 from .residual import ResidualNet, state_features
+from .supervision import TERMS, Term, compared, computed_columns, population_columns
 from .targets import state_targets
 
 __all__ = [
-    "LOSS_TERMS",
-    "PRIOR_WEIGHT",
+    "ABSENT_EV",
+    "BOHR_PER_ANGSTROM",
+    "QUANTITIES",
+    "TERMS",
     "GaussianBasis",
+    "MemberState",
+    "Pencil",
     "ResidualNet",
     "State",
+    "Term",
     "TightBinding",
+    "TightBindingMembers",
     "bond_length",
+    "compared",
+    "computed_columns",
+    "generalized_eigh",
+    "in_order",
     "integral_list",
-    "parameter_groups",
+    "population_columns",
     "prefit",
+    "quantities_of",
     "shells_of",
-    "smearing",
     "state_features",
+    "state_labels",
     "state_targets",
-    "tight_binding_loss",
 ]

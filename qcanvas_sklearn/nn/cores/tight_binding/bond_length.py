@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .elements import BOHR_PER_ANGSTROM
+from .hamiltonian import PairHamiltonian
 from .module import TightBinding
+from .residual import ResidualNet
 
-__all__ = ["bond_length"]
+__all__ = ["BondLengthStart", "bond_length"]
 
 #: Shortest and longest bond length in Å that is looked at.
 RANGE = (0.5, 10.0)
+#: Size of an element's own column beside standardised ones.
+OWN_COLUMN = 3.0
 
 
+# There are no forward derivatives of tensors of the inference mode.
+@torch.inference_mode(False)
 @torch.no_grad()
 def bond_length(
     model: TightBinding, z: Tensor, start: Tensor, *, stiffness: float = 6.0,
@@ -46,7 +55,7 @@ def bond_length(
     Tensor of shape (n,)
         Bond lengths in Å.
     """
-    start = start.to(model.hamiltonian.energy).clamp(*RANGE)
+    z, start = z.clone(), start.to(model.hamiltonian.energy).clamp(*RANGE).clone()
     out = start.clone()
     rows = torch.arange(len(z), device=z.device)
     r, low, high = start.clone(), start - reach, start + reach
@@ -75,3 +84,43 @@ def bond_length(
             break
     lost = (out - start).abs() > 0.98 * reach
     return torch.where(lost, start, out)
+
+
+class BondLengthStart(nn.Module):
+    """Bond lengths from the elements: sums of covalent radii, corrected by a network.
+
+    Parameters
+    ----------
+    hamiltonian : PairHamiltonian
+        Tables of the elements.
+    elements : sequence of int
+        Atomic numbers that are learned from; each has a column of its own.
+    seed : int, default=0
+        Of the initial weights.
+    """
+
+    columns: Tensor
+    radius: Tensor
+    electrons: Tensor
+
+    def __init__(
+        self, hamiltonian: PairHamiltonian, elements: Sequence[int], *, seed: int = 0
+    ) -> None:
+        super().__init__()
+        own = torch.eye(len(hamiltonian.shells), dtype=torch.float64)[:, list(elements)]
+        known = [hamiltonian.net.features, hamiltonian.shells, OWN_COLUMN * own]
+        radius = hamiltonian.radius / BOHR_PER_ANGSTROM
+        electrons = hamiltonian.reference.sum(1).round()
+        self.register_buffer("columns", torch.cat(known, 1), persistent=False)
+        self.register_buffer("radius", radius, persistent=False)
+        self.register_buffer("electrons", electrons, persistent=False)
+        self.net = ResidualNet(
+            self.columns.shape[1], 2, [1], torch.tensor([0.4]), hidden=96, depth=2, seed=seed
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Bond lengths (n,) in Å of pairs z (n, 2)."""
+        sums = self.radius[z].sum(1)
+        odd = self.electrons[z].sum(1) % 2
+        pair = torch.stack([sums - 2.5, odd - 0.5], dim=1)
+        return sums + self.net(self.columns[z], pair)[:, 0]

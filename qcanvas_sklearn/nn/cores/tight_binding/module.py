@@ -22,6 +22,7 @@ name                       shape                  meaning
 ``orbital_populations``    (n, 2, n_shells, n_m)  by l and m, computed; +m and -m together
 ``potential``              (n, 2, n_shells)       of the charges at the shells
 ``onsite``                 (n, 2, n_shells)       energies of the shells without potential
+``hopping``, ``overlap``   (n, n_integrals)       two-centre integrals without potential
 ``charge``                 (n,)                   of the first atom
 ``dipole``                 (n,)                   along the bond, in debye
 ``distance``               (n,)                   as given
@@ -237,7 +238,8 @@ class TightBinding(nn.Module):
             "remainder": double_counting + geometry.dispersion,
             "dispersion": geometry.dispersion, "total": total, "mermin": total - heat,
             "populations": populations, "orbital_populations": spectrum.populations,
-            "potential": potential, "onsite": geometry.onsite, "charge": charge,
+            "potential": potential, "onsite": geometry.onsite, "hopping": geometry.hopping,
+            "overlap": geometry.overlap, "charge": charge,
             "dipole": -DEBYE_PER_E_ANGSTROM * charge * distance, "distance": distance,
         }  # fmt: skip
 

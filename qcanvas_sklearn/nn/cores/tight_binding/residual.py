@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .elements import BOHR_PER_ANGSTROM
 from .module import State, TightBinding
+from .supervision import computed_columns
 
 __all__ = ["ResidualNet", "state_features"]
 
@@ -26,9 +27,9 @@ def state_features(
         Atomic numbers.
     state : dict of str to Tensor
         The state; with ``force`` where all states that the network sees have it.
-    given : Tensor of shape (n, 2, n_shells, n_shells), optional
-        Given populations by l and m; their discrepancy to the computed ones tells where
-        the state is wrong.
+    given : Tensor of shape (n, 2, 7), optional
+        Given populations, as :func:`population_columns` has them; their discrepancy to the
+        computed ones tells where the state is wrong.
 
     Returns
     -------
@@ -38,12 +39,13 @@ def state_features(
         Columns that both share.
     """
     h = model.hamiltonian
-    populations, orbital = state["populations"], state["orbital_populations"]
+    populations = state["populations"]
+    computed = computed_columns(state["orbital_populations"])
     gained = h.gained(z, populations)
     columns = [h.net.features[z], h.shells[z], populations / 5, gained, state["potential"] / 5]
-    known = orbital if given is None else given
-    difference = (known - orbital).clamp(-0.5, 0.5).flatten(2)
-    columns += [10 * difference, difference.abs().sqrt(), known.flatten(2) / 2]
+    known = computed if given is None else given
+    difference = (known - computed).clamp(-0.5, 0.5)
+    columns += [10 * difference, difference.abs().sqrt(), known / 2]
     alpha = model.electrons(z)[:, :1].long() - 1
     window = alpha + torch.arange(-2, 4, device=z.device)
     last = state["levels"].shape[1] - 1
@@ -133,8 +135,8 @@ class ResidualNet(nn.Module):
         pair : Tensor of shape (n, n_pair)
             Columns of the pair.
         """
-        atoms = ((atoms - self.atom_mean) / self.atom_std).clamp(-6, 6).float()
-        pair = ((pair - self.pair_mean) / self.pair_std).clamp(-6, 6).float()
+        atoms = ((atoms - self.atom_mean) / self.atom_std).clamp(-6, 6).to(self.scale)
+        pair = ((pair - self.pair_mean) / self.pair_std).clamp(-6, 6).to(self.scale)
         left = torch.cat([atoms[:, 0], atoms[:, 1], pair], dim=1)
         right = torch.cat([atoms[:, 1], atoms[:, 0], pair], dim=1)
         out = self.layers(left) + self.parities * self.layers(right)

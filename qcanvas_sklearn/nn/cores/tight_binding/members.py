@@ -1,0 +1,207 @@
+"""Tight-binding models of one kind that learn together, each without a part of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from ...outputs import OUTPUT, PENALTY, SHARE
+from .bond_length import BondLengthStart, bond_length
+from .module import State, TightBinding
+from .supervision import TERMS, compared
+
+__all__ = ["QUANTITIES", "MemberState", "TightBindingMembers", "in_order", "quantities_of"]
+
+#: Columns of the output, from which all targets follow; see :func:`state_targets`.
+QUANTITIES = (
+    "homo", "lumo", "band", "total", "mermin", "repulsion", "charge", "distance",
+)  # fmt: skip
+#: Weight of :meth:`PairHamiltonian.prior` in the loss.
+PRIOR_WEIGHT = 0.15
+#: Smearing in eV at the start and at the end of a training, and when the end is reached.
+SMEARING, COLD = (0.2, 0.03), 0.7
+#: Forces cost as much as the state and say less: they are learned from every second batch.
+FORCE_EVERY = 2
+
+
+class MemberState(NamedTuple):
+    """The state of some rows as one member has it.
+
+    Attributes
+    ----------
+    member : int
+        Which one.
+    rows : Tensor of int64, shape (k,)
+        Positions of the rows.
+    state : dict of str to Tensor
+        The state, with the atoms in the order of their numbers.
+    """
+
+    member: int
+    rows: Tensor
+    state: State
+
+
+class TightBindingMembers(nn.Module):
+    """An ensemble of tight-binding models.
+
+    Parameters
+    ----------
+    shells : array-like of bool, shape (104, 4)
+        Shells of the elements, see :func:`shells_of`.
+    electrons : array-like of shape (104,)
+        Valence electrons of the neutral atoms, NaN for the table's.
+    elements : sequence of int
+        Atomic numbers that are learned from.
+    n_members : int, default=5
+        Members; each starts from other perturbed orbitals.
+    seed : int, default=0
+        Of the perturbations.
+    finds_distance : bool, default=False
+        Whether distances are to be found from the elements.
+    learns_force : bool, default=True
+        Whether forces are among the labels.
+    **parameters
+        Of :class:`TightBinding`.
+    """
+
+    elements: Tensor
+
+    def __init__(
+        self, shells: ArrayLike, electrons: ArrayLike, elements: Sequence[int],
+        n_members: int = 5, seed: int = 0, finds_distance: bool = False,
+        learns_force: bool = True, **parameters: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.members = nn.ModuleList(
+            TightBinding(shells, electrons, seed=seed + k, **parameters)
+            for k in range(n_members)
+        )
+        self.starts = nn.ModuleList(
+            BondLengthStart(self[0].hamiltonian, elements, seed=seed + k)
+            for k in range(n_members if finds_distance else 0)
+        )
+        self.learns_force = learns_force
+        self.register_buffer("elements", torch.tensor(elements), persistent=False)
+        self._smearing = SMEARING[0]
+        self._n_batches = 0
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, k: int) -> TightBinding:
+        """A member."""
+        member = self.members[k]
+        assert isinstance(member, TightBinding)
+        return member
+
+    def anneal(self, progress: float) -> None:
+        """Set the smearing after a share of the training; it falls over the first 70 %."""
+        first, last = SMEARING
+        self._smearing = first * (last / first) ** min(1.0, progress / COLD)
+
+    def states(
+        self, z: Tensor, distance: Tensor | None = None, shells: Tensor | None = None,
+        rows_of: Sequence[Tensor] | None = None, **options: Any,
+    ) -> Iterator[MemberState]:  # fmt: skip
+        """State of pairs by member.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, 2), int64
+            Atomic numbers, the smaller one first.
+        distance : Tensor of shape (n,), optional
+            Distances in Å; by default those at which the force vanishes.
+        shells : Tensor of shape (n, 2, 4), optional
+            Electrons by shell; by default the charges are solved.
+        rows_of : sequence of Tensor, optional
+            Rows of each member; by default all.
+        **options
+            Of :meth:`TightBinding.forward`.
+        """
+        near = shared = None
+        if distance is None:
+            near = torch.stack([start(z) for start in self.starts]).mean(0)
+        else:
+            shared = self[0].primitives(distance)
+        for k in range(len(self)):
+            every = torch.arange(len(z), device=z.device)
+            rows = every if rows_of is None else rows_of[k]
+            given = None if shells is None else shells[rows]
+            if shared is not None:
+                assert distance is not None
+                options["primitives"] = (shared[0][rows], shared[1][rows])
+                at = distance[rows]
+            else:
+                assert near is not None
+                at = bond_length(self[k], z[rows], near[rows])
+            yield MemberState(k, rows, self[k](z[rows], at, given, **options))
+
+    def forward(
+        self, z: Tensor, distance: Tensor | None = None, shells: Tensor | None = None,
+        fold: Tensor | None = None,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Output and all that labels are compared with, of shapes (n, n_members, k).
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, 2), int64
+            Atomic numbers.
+        distance : Tensor of shape (n,), optional
+            Distances in Å; by default bond lengths are found.
+        shells : Tensor of shape (n, 2, 4), optional
+            Electrons by shell; by default the charges are solved.
+        fold : Tensor of shape (n,), int64, optional
+            The member that does not learn from a row, in training; -1 for none.
+        """
+        z, shells, sign = in_order(z, shells)
+        options: dict[str, Any] = {}
+        rows_of = None
+        if self.training:
+            options["kt"] = max(self._smearing, self[0].filling_kt)
+            options["forces"] = self.learns_force and self._n_batches % FORCE_EVERY == 0
+            self._n_batches += 1
+            if fold is not None:
+                rows_of = [torch.nonzero(fold != k)[:, 0] for k in range(len(self))]
+        out: dict[str, list[Tensor]] = {}
+        for _, rows, state in self.states(z, distance, shells, rows_of, **options):
+            own = {OUTPUT: quantities_of(state, sign[rows]), **compared(state)}
+            for name, value in own.items():
+                whole = value.new_zeros(len(z), value.shape[1])
+                out.setdefault(name, []).append(whole.index_copy(0, rows, value))
+        stacked = {name: torch.stack(values, dim=1) for name, values in out.items()}
+        if len(self.starts) and self.training:
+            near = torch.stack([start(z) for start in self.starts], dim=1)
+            stacked["distance"] = near[..., None] / TERMS["distance"].scale
+        if self.training:
+            penalties = [self[k].hamiltonian.prior(self.elements) for k in range(len(self))]
+            stacked[PENALTY] = PRIOR_WEIGHT * torch.stack(penalties).mean()
+        if rows_of is not None:
+            assert fold is not None
+            others = torch.arange(len(self), device=z.device)
+            stacked[SHARE] = (fold[:, None] != others).to(stacked[OUTPUT])
+        return stacked
+
+
+def in_order(z: Tensor, shells: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Pairs with the smaller atomic number first, and the sign (n,) of odd quantities.
+
+    Exchange symmetry holds to the last bit so; by the network alone it does to rounding.
+    Of equal atoms the one with more s electrons comes first.
+    """
+    turned = z[:, 0] > z[:, 1]
+    if shells is not None:
+        turned = turned | ((z[:, 0] == z[:, 1]) & (shells[:, 0, 0] < shells[:, 1, 0]))
+        shells = torch.where(turned[:, None, None], shells.flip(1), shells)
+    z = torch.where(turned[:, None], z.flip(1), z)
+    return z, shells, torch.where(turned, -1.0, 1.0)
+
+
+def quantities_of(state: State, sign: Tensor) -> Tensor:
+    """`QUANTITIES` of a state (n, 8), with the sign (n,) of odd ones."""
+    signed = {**state, "charge": state["charge"] * sign.to(state["charge"])}
+    return torch.stack([signed[name] for name in QUANTITIES], dim=1)
