@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEBYE_PER_E_ANGSTROM",
+    "EV_PER",
     "GROUPS",
     "HARTREE_IN_EV",
     "IDENTITIES",
     "LABELS",
     "METAL_GAP_EV",
     "MIN_HARDNESS_EV",
+    "MOLECULE_LABELS",
     "ODD_LABELS",
     "TARGETS",
     "Identity",
@@ -41,6 +43,8 @@ __all__ = [
 DEBYE_PER_E_ANGSTROM = 4.803204
 #: One hartree in eV (CODATA 2018).
 HARTREE_IN_EV = 27.211386245988
+#: One unit of energy in eV; a kilocalorie is 4,184 joule.
+EV_PER = {"eV": 1.0, "hartree": HARTREE_IN_EV, "kcal/mol": 4184 / 96485.33212331002}
 #: Largest gap in eV of a pair that counts as metal-like.
 METAL_GAP_EV = 0.3
 
@@ -185,6 +189,27 @@ _LABEL_ROWS: tuple[tuple[str, Literal["float", "bool", "string"], str, str], ...
 
 #: The 37 labels of the public archive by key.
 LABELS: dict[str, Label] = {row[0]: Label(*row) for row in _LABEL_ROWS}
+
+_MOLECULE_LABEL_ROWS = (
+    ("polarizability_ang3", "angstrom^3", "isotropic polarizability"),
+    ("r2_ang2", "angstrom^2", "electronic spatial extent"),
+    ("zpve_ev", "eV", "zero-point vibrational energy"),
+    ("u0_ev", "eV", "internal energy at 0 K"),
+    ("u_ev", "eV", "internal energy at 298.15 K"),
+    ("h_ev", "eV", "enthalpy at 298.15 K"),
+    ("g_ev", "eV", "Gibbs free energy at 298.15 K"),
+    ("cv_cal_molk", "cal/(mol K)", "heat capacity at 298.15 K"),
+    ("rotational_a_ghz", "GHz", "rotational constant A"),
+    ("rotational_b_ghz", "GHz", "rotational constant B"),
+    ("rotational_c_ghz", "GHz", "rotational constant C"),
+    ("charge_mulliken", "e", "Mulliken charge of an atom"),
+)
+
+#: Labels of molecules by key, beside those of :data:`LABELS` that hold for them as well.
+MOLECULE_LABELS: dict[str, Label] = {
+    key: Label(key, "float", unit, description)
+    for key, unit, description in _MOLECULE_LABEL_ROWS
+}
 
 #: Labels that change their sign when the atoms are exchanged; all others are even.
 ODD_LABELS: tuple[str, ...] = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
