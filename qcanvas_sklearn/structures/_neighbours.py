@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ._ragged import pointers, rows_of_atoms
+from ._ragged import atoms_of, pointers, rows_of_atoms
 
 __all__ = ["Neighbours", "closest_pairs", "neighbour_list"]
 
@@ -134,18 +134,27 @@ def neighbour_list(
     counts = np.diff(ptr)
     periodic = np.zeros(len(counts), bool) if pbc is None else pbc.any(axis=1)
     small = ~periodic & (counts <= _MATRIX_ATOMS)
-    parts = list(_by_matrix(positions, ptr, np.flatnonzero(small), float(cutoff)))
+    parts = list(_by_matrix(positions, ptr, np.flatnonzero(small), float(cutoff), half))
     for row in np.flatnonzero(~periodic & ~small):
-        parts.append(_by_tree(positions, int(ptr[row]), int(ptr[row + 1]), float(cutoff)))
+        pairs = _by_tree(positions[ptr[row] : ptr[row + 1]], float(cutoff))
+        parts.append(_one_row(row, pairs, ptr, half))
     if periodic.any():
         assert cell is not None and pbc is not None
         search = _load_vesin().NeighborList(cutoff=float(cutoff), full_list=True, n_threads=1)
         for row in np.flatnonzero(periodic):
-            start, end = int(ptr[row]), int(ptr[row + 1])
-            i, j, shift = search.compute(positions[start:end], cell[row], pbc[row], "ijS")
-            pairs = np.column_stack([i, j]).astype(np.int64) + start
-            parts.append(np.column_stack([pairs, shift.astype(np.int64)]))
-    return _joined(parts, ptr, half=half, with_shift=bool(periodic.any()))
+            xyz = positions[ptr[row] : ptr[row + 1]]
+            i, j, shift = search.compute(xyz, cell[row], pbc[row], "ijS")
+            pairs = np.column_stack([i, j, shift]).astype(np.int64)
+            parts.append(_one_row(row, pairs, ptr, half))
+    return _joined(parts, len(counts), with_shift=bool(periodic.any()))
+
+
+class _Part(NamedTuple):
+    """Sorted pairs of some rows: columns i, j, and the shift where there is one."""
+
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    pairs: NDArray[np.int64]
 
 
 def _by_matrix(
@@ -153,16 +162,21 @@ def _by_matrix(
     ptr: NDArray[np.int64],
     rows: NDArray[np.int64],
     cutoff: float,
-) -> Iterator[NDArray[np.int64]]:
-    """Pairs (i, j) of structures that are alike in size, some at a time."""
+    half: bool,
+) -> Iterator[_Part]:
+    """Pairs of structures that are alike in size, some at a time."""
     for size, some in _same_size(ptr, rows):
         first = ptr[some]
-        place = first[:, None] + np.arange(size)
-        xyz = positions[place]
+        xyz = positions[first[:, None] + np.arange(size)]
         square = sum((xyz[:, :, None, k] - xyz[:, None, :, k]) ** 2 for k in range(3))
-        square[:, np.arange(size), np.arange(size)] = np.inf
-        row, i, j = np.nonzero(square <= cutoff**2)
-        yield np.column_stack([first[row] + i, first[row] + j])
+        near = (square <= cutoff**2) & _above_diagonal(size, half)
+        row, i, j = np.nonzero(near)
+        pairs = np.column_stack([first[row] + i, first[row] + j])
+        yield _Part(some, np.bincount(row, minlength=len(some)), pairs)
+
+
+def _above_diagonal(size: int, half: bool) -> NDArray[np.bool_]:
+    return np.triu(np.ones((size, size), bool), 1) if half else ~np.eye(size, dtype=bool)
 
 
 def _same_size(
@@ -176,44 +190,39 @@ def _same_size(
             yield size, alike[start : start + step]
 
 
-def _by_tree(
-    positions: NDArray[np.float64], start: int, end: int, cutoff: float
-) -> NDArray[np.int64]:
-    pairs = cKDTree(positions[start:end]).query_pairs(cutoff, output_type="ndarray")
-    return np.concatenate([pairs, pairs[:, ::-1]]).astype(np.int64) + start
+def _by_tree(positions: NDArray[np.float64], cutoff: float) -> NDArray[np.int64]:
+    pairs = cKDTree(positions).query_pairs(cutoff, output_type="ndarray")
+    return np.concatenate([pairs, pairs[:, ::-1]]).astype(np.int64)
 
 
-def _joined(
-    parts: list[NDArray[np.int64]], ptr: NDArray[np.int64], *, half: bool, with_shift: bool
-) -> Neighbours:
-    """All pairs in order; parts have the columns i and j, and the shift where there is one."""
-    width = 5 if with_shift else 2
-    pairs = np.concatenate([
-        np.empty((0, width), np.int64),
-        *(np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts),
-    ])  # fmt: skip
+def _one_row(
+    row: np.int64, pairs: NDArray[np.int64], ptr: NDArray[np.int64], half: bool
+) -> _Part:
+    """A part from all pairs of one structure, whose atoms are counted from 0."""
     if half:
-        pairs = pairs[_is_first(pairs)]
-    pairs = pairs[_order(pairs, int(ptr[-1]))]
-    rows = np.searchsorted(ptr, pairs[:, 0], side="right") - 1
-    edges = pointers(np.bincount(rows, minlength=len(ptr) - 1))
-    i, j = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
-    return Neighbours(i, j, pairs[:, 2:].copy() if with_shift else None, edges)
+        i, j, sign = pairs[:, 0], pairs[:, 1], np.sign(pairs[:, 2:])
+        # An atom and its image: in base 3 the first sign outweighs all behind it.
+        ahead = sign @ (3 ** np.arange(sign.shape[1])[::-1]) > 0
+        pairs = pairs[(i < j) | ((i == j) & ahead)]
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    pairs[:, :2] += ptr[row]
+    return _Part(np.array([row]), np.array([len(pairs)]), pairs)
 
 
-def _order(pairs: NDArray[np.int64], n_atoms: int) -> NDArray[np.int64]:
-    if pairs.shape[1] > 2:
-        return np.lexsort(pairs.T[::-1])
-    # One key, of which most are in order already, which a stable sort makes use of.
-    return np.argsort(pairs[:, 0] * n_atoms + pairs[:, 1], kind="stable")
-
-
-def _is_first(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of each pair and its reverse to keep: i below j, or the image ahead of i."""
-    i, j, sign = pairs[:, 0], pairs[:, 1], np.sign(pairs[:, 2:])
-    # In base 3 the first component that is not 0 outweighs all behind it.
-    ahead = sign @ (3 ** np.arange(sign.shape[1])[::-1]) > 0
-    return (i < j) | ((i == j) & ahead)
+def _joined(parts: list[_Part], n: int, *, with_shift: bool) -> Neighbours:
+    """The pairs of all parts in the order of the rows."""
+    counts = np.zeros(n, np.int64)
+    for part in parts:
+        counts[part.rows] = part.counts
+    ptr = pointers(counts)
+    i, j = np.empty(ptr[-1], np.int64), np.empty(ptr[-1], np.int64)
+    shift = np.zeros((ptr[-1], 3), np.int64) if with_shift else None
+    for part in parts:
+        place = atoms_of(ptr, part.rows)
+        i[place], j[place] = part.pairs[:, 0], part.pairs[:, 1]
+        if shift is not None and part.pairs.shape[1] > 2:
+            shift[place] = part.pairs[:, 2:]
+    return Neighbours(i, j, shift, ptr)
 
 
 def closest_pairs(
