@@ -29,6 +29,7 @@ __all__ = [
     "frontier_levels",
     "load_tblite",
     "tblite_version",
+    "valence_electrons",
 ]
 
 #: Parametrisations and the papers behind them.
