@@ -9,7 +9,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "datasets": ("PairData", "fetch_quantumcanvas", "load_pairs"),
+    "datasets": (
+        "Molecules", "PairData", "compute_molecules", "fetch_crysmtm", "fetch_md17",
+        "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
+    ),  # fmt: skip
     "estimators": tuple(
         f"{family}{task}"
         for family in (
