@@ -53,9 +53,9 @@ UNSTABLE = tuple(
 )  # fmt: skip
 
 TRAJECTORIES = {"ethanol": "CCO", "aspirin": "CC(=O)Oc1ccccc1C(=O)O"}
-#: Frames of the run to train on and of the one to test on, and steps of 0.5 fs between two.
-N_FRAMES, STEP, INTERVAL, TEMPERATURE = (300, 200), 0.5, 100, 500.0
-FRICTION, EQUILIBRATION = 0.02, 2000
+#: Frames of the run to train on and of the one to test on, and steps of 1 fs between two.
+N_FRAMES, STEP, INTERVAL, TEMPERATURE = (300, 200), 1.0, 40, 500.0
+FRICTION, EQUILIBRATION = 0.02, 1000
 
 
 def grown(rng: np.random.Generator, n_heavy: int) -> str | None:

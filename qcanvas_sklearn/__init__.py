@@ -23,8 +23,9 @@ _PUBLIC = {
     ),
     "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
     "model_selection": (
-        "BondLengthSplit", "ElectronegativitySplit", "ElementGroupKFold", "ElementPairKFold",
-        "LeaveElementGroupOut", "LeaveElementOut", "PairTypeSplit", "PeriodDifferenceSplit",
+        "BondLengthSplit", "CrysMTMSplit", "ElectronegativitySplit", "ElementGroupKFold",
+        "ElementPairKFold", "LeaveElementGroupOut", "LeaveElementOut", "MD17Split",
+        "MoleculeKFold", "MoleculeSizeSplit", "PairTypeSplit", "PeriodDifferenceSplit",
         "PeriodSplit", "generalization_gap",
     ),
 }

@@ -92,7 +92,7 @@ def load_trajectory(
 ) -> Bunch | tuple[Any, Any]:
     """Load frames of a bundled molecule at 500 K, with energies and forces by GFN2-xTB.
 
-    Two independent runs of Langevin dynamics, one frame every 50 fs: 300 frames to train
+    Two independent runs of Langevin dynamics, one frame every 40 fs: 300 frames to train
     on and 200 to test on, told apart by their groups. Nothing is downloaded.
 
     Parameters
