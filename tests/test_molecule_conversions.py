@@ -85,6 +85,8 @@ def test_charges_dipoles_and_single_atoms_of_ase():
     assert read.labels["dipole_mag_d"][0] == pytest.approx(0.5 * 4.803204)
     assert list(read.labels) == ["dipole_mag_d", "temperature"]
     assert read.forces is None and read.cell is None
+    said.info[7], said.calc = 1.0, object()  # neither a label nor a calculator of ASE
+    assert list(Molecules.from_ase([said]).labels) == ["temperature"]
     with pytest.raises(TypeError, match="structure 1 is no ase.Atoms but str"):
         Molecules.from_ase([ion, "ion"])
     other = Molecules.from_ase([ion, said], charge=[0, 0], groups=[1, 1], provenance="mine")
@@ -217,6 +219,8 @@ def test_batches_sets_and_other_names_of_pyg():
     assert check_molecules(Frames()[[2, 0]]) == listed[[2, 0]]
     other = Data(atomic_numbers=torch.tensor([6.0, 8.0]).long(), pos=torch.eye(3)[:2])
     assert check_molecules([other]).formulas.tolist() == ["CO"]
+    other.charge = torch.tensor([0.3, -0.3])
+    assert check_molecules([other]).charge.tolist() == [0]
     with pytest.raises(ValueError, match="structure 1 has no 'pos'"):
         check_molecules([other, Data(z=torch.tensor([1]))])
     with pytest.raises(ValueError, match="structure 0 has no 'z' or 'atomic_numbers'"):

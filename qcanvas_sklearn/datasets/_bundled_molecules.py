@@ -77,8 +77,8 @@ def load_molecules(
     --------
     >>> from qcanvas_sklearn.datasets import load_molecules
     >>> X, y = load_molecules(target="e_g_ev", return_X_y=True)
-    >>> X.shape, y.name, X[0].formulas[0]
-    ((600,), 'e_g_ev', 'CHN')
+    >>> X.shape, y.name, X.names[:3].tolist()
+    ((600,), 'e_g_ev', ['C#C', 'C=O', 'N#CO'])
     """
     return _load("molecules", target, return_X_y, as_frame, "molecules")
 

@@ -95,17 +95,15 @@ def _facts(image: Any) -> dict[str, Any]:
 
 def _results(image: Any) -> dict[str, Any]:
     """What a calculator has computed for exactly this structure; nothing is computed here."""
-    calculator = image.calc
-    if calculator is None or calculator.check_state(image):
-        return {}
-    return dict(calculator.results)
+    changes = getattr(image.calc, "check_state", None)
+    return {} if changes is None or changes(image) else dict(image.calc.results)
 
 
 def _labels(image: Any) -> dict[str, float]:
     labels = {
         key: float(value)
         for key, value in image.info.items()
-        if key not in _FACTS and isinstance(value, Real) and not isinstance(value, bool)
+        if isinstance(key, str) and key not in _FACTS and _is_number(value)
     }
     results = _results(image)
     if results.get("energy") is not None:
@@ -113,6 +111,10 @@ def _labels(image: Any) -> dict[str, float]:
     if results.get("dipole") is not None:
         labels["dipole_mag_d"] = float(np.linalg.norm(results["dipole"])) * DEBYE_PER_E_ANGSTROM
     return labels
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _table(rows: Sequence[dict[str, Any]], n: int) -> pd.DataFrame:

@@ -80,8 +80,9 @@ def _array(row: int, item: Any, names: tuple[str, ...]) -> NDArray:
 
 
 def _number(item: Any, names: tuple[str, ...], default: float) -> float:
+    """A number of the whole structure; what is there by atom is not it."""
     value = _value(item, names)
-    return default if value is None else float(value.reshape(-1)[0])
+    return default if value is None or value.size != 1 else float(value.reshape(-1)[0])
 
 
 def _add_cells(found: dict[str, Any], items: list[Any]) -> None:
