@@ -204,7 +204,14 @@ def test_energies_of_pyg_have_the_unit_that_is_said(unit):
 def test_batches_sets_and_other_names_of_pyg():
     data = data_of(make())
     import torch
-    from torch_geometric.data import Batch, Data, Dataset
+    from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
+
+    class InMemory(InMemoryDataset):
+        """As QM9 and MD17 of PyG are."""
+
+        def __init__(self):
+            super().__init__()
+            self.data, self.slices = self.collate(data)
 
     class Frames(Dataset):
         def len(self):
@@ -217,6 +224,9 @@ def test_batches_sets_and_other_names_of_pyg():
     assert check_molecules(Batch.from_data_list(data)) == listed
     assert check_molecules(Frames()) == listed
     assert check_molecules(Frames()[[2, 0]]) == listed[[2, 0]]
+    assert check_molecules(InMemory()) == listed
+    assert check_molecules(InMemory()[1:]) == listed[1:]
+    assert Molecules.from_pyg(data[1]) == listed[1]
     other = Data(atomic_numbers=torch.tensor([6.0, 8.0]).long(), pos=torch.eye(3)[:2])
     assert check_molecules([other]).formulas.tolist() == ["CO"]
     other.charge = torch.tensor([0.3, -0.3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,9 +56,10 @@ def _items(data: Any) -> list[Any]:
     """Single structures of a ``Data``, a ``Batch``, a data set or a list."""
     if hasattr(data, "to_data_list"):
         return list(data.to_data_list())
-    if hasattr(data, "pos"):
-        return [data]
-    return list(data)
+    # A data set hands on the attributes of its members, so that these tell nothing.
+    loaded = sys.modules.get("torch_geometric.data")
+    single = loaded is not None and isinstance(data, loaded.Data)
+    return [data] if single else list(data)
 
 
 def _value(item: Any, names: Iterable[str]) -> NDArray | None:
