@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEBYE_PER_E_ANGSTROM",
     "EV_PER",
+    "EXTENSIVE_LABELS",
     "GROUPS",
     "HARTREE_IN_EV",
     "IDENTITIES",
@@ -211,6 +212,14 @@ MOLECULE_LABELS: dict[str, Label] = {
     for key, unit, description in _MOLECULE_LABEL_ROWS
 }
 
+#: Labels that add up where two systems far apart are taken for one; of all others they are
+#: not the sum, and a gap or a level of a molecule does not grow with it.
+EXTENSIVE_LABELS: tuple[str, ...] = (
+    "total_energy_ev", "band_energy_ev", "mermin_free_energy_ev", "repulsive_energy_ev",
+    "n_levels", "polarizability_ang3", "zpve_ev", "u0_ev", "u_ev", "h_ev", "g_ev",
+    "cv_cal_molk",
+)  # fmt: skip
+
 #: Labels that change their sign when the atoms are exchanged; all others are even.
 ODD_LABELS: tuple[str, ...] = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 
@@ -314,7 +323,7 @@ def target_parity(key: object) -> int:
 
 
 def target_units(keys: Sequence[str]) -> dict[str, str]:
-    """Units by target key; empty text where a key is no label.
+    """Units by target key; empty text where a key is no label of pairs or molecules.
 
     Examples
     --------
@@ -322,7 +331,8 @@ def target_units(keys: Sequence[str]) -> dict[str, str]:
     >>> target_units(["e_g_ev", "my_target"])
     {'e_g_ev': 'eV', 'my_target': ''}
     """
-    return {key: LABELS[key].unit if key in LABELS else "" for key in keys}
+    known = LABELS | MOLECULE_LABELS
+    return {key: known[key].unit if key in known else "" for key in keys}
 
 
 def derive_targets(values: pd.DataFrame) -> pd.DataFrame:

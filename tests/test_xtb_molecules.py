@@ -10,6 +10,7 @@ pytest.importorskip("tblite")
 from qcanvas_sklearn.datasets import _xtb_states, compute_molecules, compute_pairs
 from qcanvas_sklearn.datasets._xtb_molecules import MOLECULE_PROPERTIES
 from qcanvas_sklearn.structures import Molecules
+from qcanvas_sklearn.targets import EXTENSIVE_LABELS
 
 METHODS = ["GFN1-xTB", "GFN2-xTB"]
 WATER = (["O", "H", "H"], [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]])
@@ -74,6 +75,17 @@ def test_labels_mean_what_they_say(computed):
     assert components[0, 2] < 0  # towards the hydrogens
     assert set(computed.units.values()) == {"eV", "D", "e"}
     assert computed.quality.tolist() == ["ok"] * 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_extensive_labels_are_those_that_add_up(method):
+    elements, positions = WATER
+    far = np.array(positions) + [40.0, 0, 0]
+    twice = (elements * 2, np.concatenate([positions, far]))
+    labels = compute_molecules(make(WATER, twice), method=method, cache=False).labels
+    ratio = labels.iloc[1] / labels.iloc[0]
+    for key in ("total_energy_ev", "mermin_free_energy_ev", "e_homo_ev", "e_lumo_ev", "e_g_ev"):
+        assert ratio[key] == pytest.approx(2 if key in EXTENSIVE_LABELS else 1, abs=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..targets import LABELS, MOLECULE_LABELS
+from ..targets import target_units
 
 __all__ = ["conform_table", "conform_units"]
 
@@ -57,7 +57,6 @@ def conform_units(
     ValueError
         If a unit is given for a column that is not there, or is no text.
     """
-    known = {key: label.unit for key, label in (LABELS | MOLECULE_LABELS).items()}
     columns = [column for table in tables for column in table.columns]
     given = dict(units or {})
     strange = sorted(set(given) - set(columns))
@@ -66,4 +65,4 @@ def conform_units(
     wrong = [unit for unit in given.values() if not isinstance(unit, str)]
     if wrong:
         raise ValueError(f"units must be text, got {wrong[0]!r}")
-    return MappingProxyType({c: given.get(c, known.get(c, "")) for c in columns})
+    return MappingProxyType(target_units(columns) | given)
