@@ -8,7 +8,7 @@ an independent one to test on. All labels come from ``compute_molecules``, at po
 rounded to single precision, as they are stored. Needs ``pip install rdkit ase tblite``.
 
 Usage: ``python benchmarks/make_molecules.py [molecules] [ethanol] [aspirin] [--out FOLDER]``
-(13 minutes on one core, most of them for aspirin)
+(the best part of it goes into the molecules and aspirin, some 5 minutes of one core each)
 """
 
 from __future__ import annotations

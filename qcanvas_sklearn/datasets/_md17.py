@@ -79,7 +79,7 @@ def fetch_md17(
 
     The revised data [1]_ are 100,000 frames of each molecule, recomputed with tight
     convergence; one archive (1.07 GB, CC0) of all is fetched once from figshare, checked
-    and kept, and what is asked for is taken from it, which takes minutes the first time.
+    and kept, and what is asked for is taken from it, which takes a while the first time.
     The original data [2]_ have noise in their energies, and come as one file for each
     molecule, without a published checksum.
 

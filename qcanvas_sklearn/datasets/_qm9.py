@@ -68,7 +68,7 @@ def fetch_qm9(
     130,831 molecules of up to nine atoms of C, N, O and F and their hydrogen: of the
     133,885 those whose geometry agrees with their formula. Two files (86.6 MB, CC0) are
     fetched from figshare once, checked, and kept, as :func:`fetch_quantumcanvas` does.
-    Reading them takes about a minute; :meth:`Molecules.save` what you use often.
+    Reading them takes a while: :meth:`Molecules.save` what you use often.
 
     The order of the molecules is that of their size: shuffle before splitting, or use
     ``groups``.
