@@ -9,7 +9,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "datasets": ("PairData", "fetch_quantumcanvas", "load_pairs"),
+    "datasets": (
+        "Molecules", "PairData", "compute_molecules", "fetch_crysmtm", "fetch_md17",
+        "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
+    ),  # fmt: skip
     "estimators": ("TightBindingRegressor", *(
         f"{family}{task}"
         for family in (
@@ -20,8 +23,9 @@ _PUBLIC = {
     )),
     "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
     "model_selection": (
-        "BondLengthSplit", "ElectronegativitySplit", "ElementGroupKFold", "ElementPairKFold",
-        "LeaveElementGroupOut", "LeaveElementOut", "PairTypeSplit", "PeriodDifferenceSplit",
+        "BondLengthSplit", "CrysMTMSplit", "ElectronegativitySplit", "ElementGroupKFold",
+        "ElementPairKFold", "LeaveElementGroupOut", "LeaveElementOut", "MD17Split",
+        "MoleculeKFold", "MoleculeSizeSplit", "PairTypeSplit", "PeriodDifferenceSplit",
         "PeriodSplit", "generalization_gap",
     ),
 }

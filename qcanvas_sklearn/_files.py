@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-__all__ = ["check_writable", "data_home", "open_regular", "written_whole"]
+__all__ = ["check_writable", "data_home", "open_regular", "replaced_whole", "written_whole"]
 
 
 def data_home(given: str | os.PathLike[str] | None = None) -> Path:
@@ -85,11 +85,35 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     FileNotFoundError, IsADirectoryError
         If no file can stand at `path`.
     """
+    with replaced_whole(path) as temporary, open(temporary, "xb") as file:
+        yield file
+
+
+@contextmanager
+def replaced_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Name of a file to write, which takes the place of `path` when the block ends well.
+
+    For what writes files by their names only; its end is that of `path`, as formats are
+    told apart by it. Where the block raises, it is deleted and `path` is as before.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write, new or to be replaced.
+
+    Yields
+    ------
+    temporary : Path
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If no file can stand at `path`.
+    """
     path = check_writable(path)
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    temporary = path.with_name(f"{path.stem}.{uuid4().hex}.part{path.suffix}")
     try:
-        with open(temporary, "xb") as file:
-            yield file
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -38,10 +38,10 @@ class Spec(NamedTuple):
     ----------
     kinds : str
         Accepted kinds of data type: ``"f"`` real numbers of at most eight bytes, ``"U"``
-        text, ``"O"`` pickled objects.
+        text, ``"i"``, ``"u"`` integers, ``"b"`` truth values, ``"O"`` pickled objects.
     shape : tuple of int, "n" or None
         Its shape, where "n" stands for the number of rows that the first array has, and
-        None for any number that is no larger than `MAX_ROWS`.
+        None for any number up to the largest that is allowed.
     width : int or None, default=None
         Most characters of a text; None for any number.
     optional : bool, default=False
@@ -98,6 +98,7 @@ def read_arrays(
     layout: Mapping[str, Spec],
     *,
     max_bytes: int = MAX_BYTES,
+    max_rows: int = MAX_ROWS,
     unpickle: Unpickler | None = None,
 ) -> dict[str, NDArray]:
     """Read arrays from an ``.npz`` file.
@@ -113,6 +114,8 @@ def read_arrays(
         The arrays to read. The first states the number of rows and should not be pickled.
     max_bytes : int, default=1 GiB
         Largest size of all of them together, decompressed.
+    max_rows : int, default=1,000,000
+        Most rows that an array may have.
     unpickle : callable or None, default=None
         What rebuilds a pickled array; None refuses pickles.
 
@@ -138,10 +141,11 @@ def read_arrays(
         if total > max_bytes:
             raise ValueError(f"its arrays take {total} bytes, more than max_bytes={max_bytes}")
         n_rows = next((m.shape[0] for m in members.values() if m.shape), 0)
-        if not 0 <= n_rows <= MAX_ROWS:
-            raise ValueError(f"it has {n_rows} rows, accepted are 0 to {MAX_ROWS}")
+        if not 0 <= n_rows <= max_rows:
+            raise ValueError(f"it has {n_rows} rows, accepted are 0 to {max_rows}")
         for name, member in members.items():
-            _check_member(name, member, layout[name], n_rows, with_pickles=unpickle is not None)
+            _check_dtype(name, member.dtype, layout[name], unpickle is not None)
+            _check_member(name, member, layout[name], n_rows, max_rows)
         return {
             name: _read_pickled(archive, name, member, unpickle, n_rows)
             if unpickle is not None and member.pickled
@@ -165,15 +169,14 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> _Member:
 
 
 def _check_member(
-    name: str, member: _Member, spec: Spec, n_rows: int, *, with_pickles: bool
+    name: str, member: _Member, spec: Spec, n_rows: int, max_rows: int
 ) -> None:
-    _check_dtype(name, member.dtype, spec, with_pickles)
     wanted = tuple(n_rows if length == "n" else length for length in spec.shape)
     if len(member.shape) != len(wanted) or not all(
-        0 <= has <= MAX_ROWS if want is None else has == want
+        0 <= has <= max_rows if want is None else has == want
         for has, want in zip(member.shape, wanted, strict=True)
     ):
-        expected = str(wanted).replace("None", f"0 to {MAX_ROWS}")
+        expected = str(wanted).replace("None", f"0 to {max_rows}")
         raise ValueError(f"{name} has shape {member.shape}, expected {expected}")
     size = member.info.file_size - member.start
     if member.pickled:

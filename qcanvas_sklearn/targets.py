@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEBYE_PER_E_ANGSTROM",
+    "EV_PER",
+    "EXTENSIVE_LABELS",
     "GROUPS",
     "HARTREE_IN_EV",
     "IDENTITIES",
     "LABELS",
     "METAL_GAP_EV",
     "MIN_HARDNESS_EV",
+    "MOLECULE_LABELS",
     "ODD_LABELS",
     "TARGETS",
     "Identity",
@@ -41,6 +44,8 @@ __all__ = [
 DEBYE_PER_E_ANGSTROM = 4.803204
 #: One hartree in eV (CODATA 2018).
 HARTREE_IN_EV = 27.211386245988
+#: One unit of energy in eV; a kilocalorie is 4,184 joule.
+EV_PER = {"eV": 1.0, "hartree": HARTREE_IN_EV, "kcal/mol": 4184 / 96485.33212331002}
 #: Largest gap in eV of a pair that counts as metal-like.
 METAL_GAP_EV = 0.3
 
@@ -186,6 +191,35 @@ _LABEL_ROWS: tuple[tuple[str, Literal["float", "bool", "string"], str, str], ...
 #: The 37 labels of the public archive by key.
 LABELS: dict[str, Label] = {row[0]: Label(*row) for row in _LABEL_ROWS}
 
+_MOLECULE_LABEL_ROWS = (
+    ("polarizability_ang3", "angstrom^3", "isotropic polarizability"),
+    ("r2_ang2", "angstrom^2", "electronic spatial extent"),
+    ("zpve_ev", "eV", "zero-point vibrational energy"),
+    ("u0_ev", "eV", "internal energy at 0 K"),
+    ("u_ev", "eV", "internal energy at 298.15 K"),
+    ("h_ev", "eV", "enthalpy at 298.15 K"),
+    ("g_ev", "eV", "Gibbs free energy at 298.15 K"),
+    ("cv_cal_molk", "cal/(mol K)", "heat capacity at 298.15 K"),
+    ("rotational_a_ghz", "GHz", "rotational constant A"),
+    ("rotational_b_ghz", "GHz", "rotational constant B"),
+    ("rotational_c_ghz", "GHz", "rotational constant C"),
+    ("charge_mulliken", "e", "Mulliken charge of an atom"),
+)
+
+#: Labels of molecules by key, beside those of :data:`LABELS` that hold for them as well.
+MOLECULE_LABELS: dict[str, Label] = {
+    key: Label(key, "float", unit, description)
+    for key, unit, description in _MOLECULE_LABEL_ROWS
+}
+
+#: Labels that add up where two systems far apart are taken for one; of all others they are
+#: not the sum, and a gap or a level of a molecule does not grow with it.
+EXTENSIVE_LABELS: tuple[str, ...] = (
+    "total_energy_ev", "band_energy_ev", "mermin_free_energy_ev", "repulsive_energy_ev",
+    "n_levels", "polarizability_ang3", "zpve_ev", "u0_ev", "u_ev", "h_ev", "g_ev",
+    "cv_cal_molk",
+)  # fmt: skip
+
 #: Labels that change their sign when the atoms are exchanged; all others are even.
 ODD_LABELS: tuple[str, ...] = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 
@@ -289,7 +323,7 @@ def target_parity(key: object) -> int:
 
 
 def target_units(keys: Sequence[str]) -> dict[str, str]:
-    """Units by target key; empty text where a key is no label.
+    """Units by target key; empty text where a key is no label of pairs or molecules.
 
     Examples
     --------
@@ -297,7 +331,8 @@ def target_units(keys: Sequence[str]) -> dict[str, str]:
     >>> target_units(["e_g_ev", "my_target"])
     {'e_g_ev': 'eV', 'my_target': ''}
     """
-    return {key: LABELS[key].unit if key in LABELS else "" for key in keys}
+    known = LABELS | MOLECULE_LABELS
+    return {key: known[key].unit if key in known else "" for key in keys}
 
 
 def derive_targets(values: pd.DataFrame) -> pd.DataFrame:

@@ -7,15 +7,18 @@ import pytest
 from qcanvas_sklearn.datasets import load_pairs
 from qcanvas_sklearn.targets import (
     DEBYE_PER_E_ANGSTROM,
+    EXTENSIVE_LABELS,
     GROUPS,
     IDENTITIES,
     LABELS,
+    MOLECULE_LABELS,
     TARGETS,
     consistent_targets,
     derive_targets,
     identity_residuals,
     resolve_targets,
     target_parity,
+    target_units,
 )
 
 
@@ -175,3 +178,11 @@ def test_columns_that_nothing_binds_are_refused_or_left():
 def test_the_dipole_follows_from_charge_and_distance():
     frame = pd.DataFrame({"dipole_mag_d": [9.0], "q_absmean": [0.5], "distance_ang": [2.0]})
     assert consistent_targets(frame)["dipole_mag_d"][0] == pytest.approx(4.803204)
+
+
+def test_labels_of_molecules_have_units_and_are_told_apart():
+    assert not set(LABELS) & set(MOLECULE_LABELS)
+    assert set(EXTENSIVE_LABELS) < set(LABELS) | set(MOLECULE_LABELS)
+    keys = ["u0_ev", "cv_cal_molk", "e_g_ev", "mine"]
+    assert list(target_units(keys).values()) == ["eV", "cal/(mol K)", "eV", ""]
+    assert {"e_g_ev", "e_homo_ev", "dipole_mag_d"}.isdisjoint(EXTENSIVE_LABELS)

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from ..structures import PAIR_COLUMNS, PairData
+from .._validation import check_choice, check_choices
+from ..structures import PAIR_COLUMNS, Molecules, PairData
 from ..targets import LABELS, resolve_targets, target_units
 
-__all__ = ["description", "make_bunch"]
+__all__ = ["description", "make_bunch", "make_molecule_bunch"]
 
 
 def description(name: str) -> str:
@@ -55,5 +56,42 @@ def make_bunch(
         pairs=pairs,
         target_names=names,
         units=target_units(names),
+        DESCR=descr,
+    )
+
+
+def make_molecule_bunch(
+    molecules: Molecules,
+    target: str | Sequence[str] | None,
+    *,
+    return_X_y: bool,
+    as_frame: bool,
+    descr: str,
+) -> Bunch | tuple[Any, Any]:
+    """Molecules and targets of a data set, as :func:`load_molecules` describes them.
+
+    Raises
+    ------
+    ValueError
+        If `target` is no label of the molecules.
+    """
+    known = list(molecules.labels)
+    if isinstance(target, str):
+        check_choice("target", target, known)
+        names, values = [target], molecules.labels[target].copy()
+    else:
+        names = known if target is None else list(target)
+        check_choices("target", names, known)
+        values = molecules.labels[names].copy()
+    if not as_frame:
+        values = values.to_numpy(copy=True)
+    if return_X_y:
+        return molecules, values
+    return Bunch(
+        data=molecules,
+        target=values,
+        groups=molecules.group_ids,
+        target_names=names,
+        units={name: molecules.units[name] for name in names},
         DESCR=descr,
     )

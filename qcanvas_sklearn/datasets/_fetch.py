@@ -1,4 +1,4 @@
-"""Downloading the QuantumCanvas archive."""
+"""Downloading data sets: the QuantumCanvas archive, and what others are fetched with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["fetch_quantumcanvas"]
+__all__ = ["RemoteFile", "fetch_quantumcanvas", "local_file"]
 
 # What a broken connection costs at most, beside what has not been received.
 _CHUNK = 25_000
@@ -50,15 +50,16 @@ class RemoteFile:
         Name under which it is kept.
     url : str
         Where it is.
-    md5 : str
-        Its checksum, hexadecimal.
+    md5 : str or None
+        Its checksum, hexadecimal; None where none is published, and what is received is
+        right when it is complete and can be read.
     max_bytes : int
         More than it can have; a longer answer is broken off.
     """
 
     filename: str
     url: str
-    md5: str
+    md5: str | None
     max_bytes: int
 
 
@@ -166,42 +167,90 @@ def fetch_quantumcanvas(
     >>> fetch_quantumcanvas().pairs.images.shape  # doctest: +SKIP
     (2850, 10, 32, 32)
     """
-    if n_retries < 0 or delay < 0:
-        raise ValueError(
-            f"n_retries and delay must not be negative, got {n_retries!r} and {delay!r}"
-        )
     resolve_targets(target)  # before the download, which takes a while
-    offline = os.environ.get("QCANVAS_OFFLINE", "0") not in ("", "0")
-    path = _files.data_home(data_home) / ARCHIVE.filename
-    if not _is_intact(path, ARCHIVE):
-        if offline:
-            raise FileNotFoundError(_advice(ARCHIVE, path, "QCANVAS_OFFLINE is set"))
-        if not download_if_missing:
-            raise FileNotFoundError(_advice(ARCHIVE, path, "download_if_missing is False"))
-        if path.exists():
-            warnings.warn(
-                f"'{path}' has not the MD5 checksum {ARCHIVE.md5} and is downloaded again",
-                UserWarning,
-                stacklevel=2,
-            )
-        _download(ARCHIVE, path, n_retries=n_retries, delay=delay, verbose=verbose)
+    path = local_file(
+        ARCHIVE, data_home, download_if_missing=download_if_missing, n_retries=n_retries,
+        delay=delay, verbose=verbose,
+    )  # fmt: skip
     return make_bunch(
         read_archive(path, provenance=_PROVENANCE), target, return_X_y=return_X_y,
         as_frame=as_frame, descr=description("quantumcanvas"),
     )  # fmt: skip
 
 
+def local_file(
+    remote: RemoteFile,
+    data_home: str | os.PathLike[str] | None,
+    *,
+    download_if_missing: bool,
+    n_retries: int,
+    delay: float,
+    verbose: int,
+) -> Path:
+    """Where a file lies that is there and intact, downloaded where it was not.
+
+    Parameters
+    ----------
+    remote : RemoteFile
+        The file.
+    data_home : path-like or None
+        Folder to keep it in, see :func:`fetch_quantumcanvas`, as for all that follows.
+    download_if_missing : bool
+    n_retries : int
+    delay : float
+    verbose : int
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OSError
+        If the file is neither there nor to be had.
+    ValueError
+        If `n_retries` or `delay` is negative.
+
+    Warns
+    -----
+    UserWarning
+        If the file that is there has another checksum.
+    """
+    if n_retries < 0 or delay < 0:
+        raise ValueError(
+            f"n_retries and delay must not be negative, got {n_retries!r} and {delay!r}"
+        )
+    offline = os.environ.get("QCANVAS_OFFLINE", "0") not in ("", "0")
+    path = _files.data_home(data_home) / remote.filename
+    if not _is_intact(path, remote):
+        if offline:
+            raise FileNotFoundError(_advice(remote, path, "QCANVAS_OFFLINE is set"))
+        if not download_if_missing:
+            raise FileNotFoundError(_advice(remote, path, "download_if_missing is False"))
+        if path.exists():
+            warnings.warn(
+                f"'{path}' has not the MD5 checksum {remote.md5} and is downloaded again",
+                UserWarning,
+                stacklevel=3,
+            )
+        _download(remote, path, n_retries=n_retries, delay=delay, verbose=verbose)
+    return path
+
+
 def _is_intact(path: Path, remote: RemoteFile) -> bool:
     import pooch
 
+    if remote.md5 is None:
+        return path.is_file()
     return path.is_file() and pooch.file_hash(str(path), alg="md5") == remote.md5
 
 
 def _advice(remote: RemoteFile, path: Path, reason: str) -> str:
     state = "is damaged" if path.exists() else "is missing"
+    checksum = "no checksum is published" if remote.md5 is None else f"MD5 {remote.md5}"
     return (
         f"'{path}' {state} and was not downloaded: {reason}. Get {remote.url} by other "
-        f"means (MD5 {remote.md5}) and save it as '{path}'."
+        f"means ({checksum}) and save it as '{path}'."
     )
 
 
@@ -241,9 +290,8 @@ def _download(
         os.replace(part, output_file)
 
     with _one_at_a_time(path.parent), _silent(pooch.get_logger()):
-        pooch.retrieve(
-            remote.url, f"md5:{remote.md5}", path.name, path.parent, downloader=download
-        )
+        known = None if remote.md5 is None else f"md5:{remote.md5}"
+        pooch.retrieve(remote.url, known, path.name, path.parent, downloader=download)
 
 
 @contextmanager
@@ -294,7 +342,8 @@ def _complete(
     """Make `part` what it should be, or raise a `_TransferError`."""
     from requests.exceptions import InvalidSchema, RequestException
 
-    if _is_intact(part, remote):
+    # Without a checksum nobody knows whether what there is of it is all.
+    if remote.md5 is not None and _is_intact(part, remote):
         return
     try:
         _transfer(session, remote, part, timeout, verbose)

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from dataclasses import astuple
 from hashlib import blake2b
 from itertools import groupby
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
-from .._files import data_home
 from ..elements import SYMBOLS, alphabetical_rank, symbols
-from ..structures import PairData, check_pairs, save_atomically
+from ..structures import PairData, check_pairs
 from ..targets import LABELS, derive_targets
 from . import _xtb_engine as engine
 from ._labels import DIPOLE_LABELS, charge_statistics, metal_like
+from ._xtb_jobs import Settings, cache_directory, check_elements, check_settings, run_jobs
 
 __all__ = ["compute_pairs", "xtb_source"]
 
@@ -32,8 +27,8 @@ __all__ = ["compute_pairs", "xtb_source"]
 DISTANCE_RANGE = (0.1, 100.0)
 #: Part of the cache's key: raise it when the engine's results change.
 CACHE_FORMAT = 1
-#: Single points that a worker takes on at a time, and how many one relaxation counts for.
-CHUNK_POINTS, RELAXATION_POINTS = 256, 32
+#: How many single points one relaxation counts for.
+RELAXATION_POINTS = 32
 
 
 def compute_pairs(
@@ -179,7 +174,7 @@ def xtb_source(
     ValueError
         If an element is out of range or an argument is not acceptable.
     """
-    settings = _check_settings(method, electronic_temperature)
+    settings = check_settings(method, electronic_temperature)
     z = _canonical(np.asarray(z), method)
     lengths = np.full(len(z), np.nan) if distance is None else np.asarray(distance, float)
     if lengths.shape != (len(z),):
@@ -188,26 +183,12 @@ def xtb_source(
     # In `rows` a length of 0 stands for the relaxed one; NaN would not sort.
     rows = np.column_stack([z, np.nan_to_num(lengths)])
     unique, inverse = np.unique(rows, axis=0, return_inverse=True)
-    directory = _cache_directory(cache, settings)
-    records = _compute(list(_jobs(unique)), settings, directory, n_jobs, verbose)
+    directory = cache_directory(cache, settings, ("relaxed", "given"))
+    found = run_jobs(list(_jobs(unique)), settings, directory, n_jobs, verbose, "pairs")
+    records = np.concatenate([np.empty(0, engine.RECORD), *found])
     given = ~np.isnan(lengths)
     kind = "given" if given.all() else "given or relaxed" if given.any() else "relaxed"
     return _pair_data(z, records[inverse.reshape(-1)], f"{settings}, {kind} bond length")
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What a result depends on beside the pair and its bond length."""
-
-    method: str
-    version: str
-    temperature: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.method} ({engine.METHODS[self.method]}), tblite {self.version}, "
-            f"electronic temperature {self.temperature:g} K, lowest multiplicity"
-        )
 
 
 class _Job(NamedTuple):
@@ -216,39 +197,34 @@ class _Job(NamedTuple):
     z: tuple[int, int]
     distances: tuple[float, ...]
 
+    @property
+    def points(self) -> int:
+        return len(self.distances) or RELAXATION_POINTS
+
+    @property
+    def dtype(self) -> np.dtype:
+        return engine.RECORD
+
     def path(self, directory: Path) -> Path:
-        """Where its records lie in the cache."""
         name = f"{SYMBOLS[self.z[0]]}_{SYMBOLS[self.z[1]]}"
         if not self.distances:
             return directory / "relaxed" / f"{name}.npz"
         digest = blake2b(np.array(self.distances).tobytes(), digest_size=8).hexdigest()
         return directory / "given" / f"{name}-{digest}.npz"
 
-    def key(self, settings: _Settings) -> str:
-        """What a cached file must state to be this job's."""
+    def key(self, settings: Settings) -> str:
         return f"{CACHE_FORMAT}|{astuple(settings)}|{self.z}|{self.distances}"
 
-
-def _check_settings(method: str, temperature: float) -> _Settings:
-    if method not in engine.METHODS:
-        raise ValueError(f"unknown method {method!r}; known are {list(engine.METHODS)}")
-    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
-        raise ValueError(
-            f"electronic_temperature must be a positive number of kelvin, got {temperature!r}"
+    def compute(self, settings: Settings) -> NDArray[np.void]:
+        return engine.compute_records(
+            self.z, self.distances, settings.method, settings.temperature
         )
-    return _Settings(method, engine.tblite_version(), float(temperature))
 
 
 def _canonical(z: NDArray, method: str) -> NDArray[np.int64]:
     if z.ndim != 2 or z.shape[1] != 2 or z.dtype.kind not in "iu":
         raise ValueError(f"expected atomic numbers of shape (n, 2), got {z.dtype} {z.shape}")
-    bad = np.unique(z[(z < 1) | (z > engine.MAX_Z)])
-    if bad.size:
-        names = [SYMBOLS[b] if 0 < b < len(SYMBOLS) else f"Z = {b}" for b in bad]
-        raise ValueError(
-            f"{method} covers the elements up to Z = {engine.MAX_Z} (H to Rn), "
-            f"not {', '.join(names)}"
-        )
+    check_elements(z, method)
     z = z.astype(np.int64)
     rank = alphabetical_rank()[z]
     return np.where((rank[:, 0] > rank[:, 1])[:, None], z[:, ::-1], z)
@@ -282,119 +258,11 @@ def _check_range(distances: NDArray[np.float64]) -> None:
         raise ValueError(f"the bond length {bad[0]} is not between {low} and {high} angstrom")
 
 
-def _cache_directory(cache: bool | str | os.PathLike[str], settings: _Settings) -> Path | None:
-    if cache is False:
-        return None
-    try:
-        root = data_home(None if cache is True else cache)
-        directory = root / "xtb" / settings.method / f"{settings.temperature:g}K"
-        for kind in ("relaxed", "given"):
-            (directory / kind).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _warn_of_no_cache(error)
-        return None
-    return directory
-
-
-def _warn_of_no_cache(error: OSError) -> None:
-    warnings.warn(
-        f"results of xTB are not kept and will be computed again: {error}. Name a folder that "
-        "can be written to by cache or by the environment variable QCANVAS_DATA",
-        UserWarning,
-        stacklevel=2,
-    )
-
-
 def _jobs(rows: NDArray[np.float64]) -> Iterator[_Job]:
     """Jobs whose records, one after another, belong to the sorted distinct `rows`."""
     for (a, b, relaxed), group in groupby(rows, key=lambda row: (*row[:2], row[2] == 0)):
         lengths = () if relaxed else tuple(float(row[2]) for row in group)
         yield _Job((int(a), int(b)), lengths)
-
-
-def _read_cached(path: Path, key: str) -> NDArray[np.void] | None:
-    """Records of a cached file; None where it is absent, damaged or of another kind."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            records = file["records"]
-            fits = str(file["key"]) == key and records.dtype == engine.RECORD
-    except Exception:  # whatever a damaged file may raise, it is computed anew
-        return None
-    return records if fits else None
-
-
-def _keep(
-    finished: list[tuple[_Job, NDArray[np.void]]], settings: _Settings, directory: Path
-) -> None:
-    for job, records in finished:
-        content = {"key": np.array(job.key(settings)), "records": records}
-        save_atomically(job.path(directory), content)
-
-
-def _compute(
-    jobs: list[_Job],
-    settings: _Settings,
-    directory: Path | None,
-    n_jobs: int | None,
-    verbose: int,
-) -> NDArray[np.void]:
-    """Records of all jobs in order, from the cache where it has them."""
-    results: dict[_Job, NDArray[np.void]] = {}
-    if directory is not None:
-        cached = {j: _read_cached(j.path(directory), j.key(settings)) for j in jobs}
-        results = {job: records for job, records in cached.items() if records is not None}
-    _report(len(results), len(jobs), verbose)
-    missing = [job for job in jobs if job not in results]
-    if missing:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        calls = (delayed(_compute_chunk)(chunk, settings) for chunk in _chunks(missing))
-        for finished in parallel(calls):
-            results.update(finished)
-            if directory is not None:
-                try:
-                    _keep(finished, settings, directory)
-                except OSError as error:
-                    _warn_of_no_cache(error)
-                    directory = None
-            _report(len(results), len(jobs), verbose)
-    return np.concatenate([np.empty(0, engine.RECORD), *(results[job] for job in jobs)])
-
-
-def _chunks(jobs: Iterable[_Job]) -> Iterator[list[_Job]]:
-    chunk: list[_Job] = []
-    points = 0
-    for job in jobs:
-        chunk.append(job)
-        points += len(job.distances) or RELAXATION_POINTS
-        if points >= CHUNK_POINTS:
-            yield chunk
-            chunk, points = [], 0
-    if chunk:
-        yield chunk
-
-
-def _compute_chunk(
-    jobs: list[_Job], settings: _Settings
-) -> list[tuple[_Job, NDArray[np.void]]]:
-    engine.load_tblite()  # before the limit, which reaches loaded libraries only
-    # Matrices this small run up to a hundred times slower on more than one thread. The
-    # limit holds for the calling thread and ends with the block.
-    with threadpool_limits(limits=1, user_api="openmp"):
-        return [
-            (
-                job,
-                engine.compute_records(
-                    job.z, job.distances, settings.method, settings.temperature
-                ),
-            )
-            for job in jobs
-        ]
-
-
-def _report(done: int, total: int, verbose: int) -> None:
-    if verbose:
-        end = "\n" if done == total else ""
-        print(f"\rxTB: {done} of {total} pairs", end=end, file=sys.stderr, flush=True)
 
 
 def _pair_data(z: NDArray[np.int64], records: NDArray[np.void], provenance: str) -> PairData:

@@ -1,51 +1,30 @@
 """xTB of one diatomic: self-consistent states, relaxed bond lengths, records of both.
 
-This module alone talks to ``tblite``. Every state starts from the superposition of
-atoms, so that a record depends on its bond length only and not on what was computed
-before it.
+A record depends on its bond length only and not on what was computed before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_expit, logsumexp
 
 from ..elements import property_values
 from ..structures import N_ORBITALS
-from ..targets import DEBYE_PER_E_ANGSTROM, HARTREE_IN_EV
+from ._xtb_states import BOHR_ANG, BOLTZMANN_HARTREE, SCFError, States
 
-__all__ = ["MAX_Z", "METHODS", "RECORD", "SCFError", "compute_records", "load_tblite", "relax"]
+__all__ = ["BOHR_ANG", "RECORD", "SCFError", "compute_records", "relax"]
 
-#: Parametrisations and the papers behind them.
-METHODS = {
-    "GFN1-xTB": "doi:10.1021/acs.jctc.7b00118",
-    "GFN2-xTB": "doi:10.1021/acs.jctc.8b01176",
-}
-#: Heaviest element that they cover, radon.
-MAX_Z = 86
-
-BOHR_ANG = 0.529177210903
-BOLTZMANN_HARTREE = 3.166811563e-6
-
-#: Largest believable charge in e; self-consistency also has solutions far beyond it,
-#: which lie below the physical one and mean nothing.
-MAX_CHARGE = 1.5
 #: Slope (hartree/bohr) up to which a point counts as stationary.
 SLOPE_TOLERANCE = 5e-4
 #: Energy (hartree) by which another point must lie lower to matter.
 ENERGY_TOLERANCE = 1e-6
 #: Wells (hartree) shallower than k_B T at room temperature are called weak.
 WEAK_WELL = 298.15 * BOLTZMANN_HARTREE
-#: Levels (eV) closer than this are one degenerate level.
-DEGENERATE_EV = 1e-6
 
 _SCALARS = (
     "total_energy_ev", "mermin_free_energy_ev", "repulsive_energy_ev", "band_energy_ev",
@@ -66,80 +45,7 @@ RECORD = np.dtype(
 )
 
 
-class Recipe(NamedTuple):
-    """One way to self-consistency: Broyden mixing, after cooling down where need be."""
-
-    memory: int
-    damping: float
-    cooling: tuple[float, ...] = ()
-
-
-# In order of cost. A short memory outdoes the default of all iterations; cooling from
-# several thousand kelvin passes the level crossings that plain mixing oscillates between.
-_COOLING = (5000.0, 3000.0, 2000.0, 1300.0, 900.0, 600.0, 450.0, 350.0)
-RECIPES = (
-    Recipe(3, 0.4),
-    Recipe(10, 0.2, _COOLING),
-    Recipe(5, 0.02, _COOLING),
-    Recipe(20, 0.05, _COOLING),
-    Recipe(10, 0.2, tuple(np.geomspace(6000.0, 310.0, 40).tolist())),
-)
-_ITERATIONS, _COOLING_ITERATIONS = 100, 50
-
-
-class SCFError(Exception):
-    """No acceptable self-consistent state; `reason` is the quality text of the row."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def load_tblite() -> ModuleType:
-    """The ``tblite.interface`` module.
-
-    Raises
-    ------
-    ImportError
-        If tblite is not installed; the message says how to install it.
-    """
-    try:
-        import tblite.interface
-    except ImportError as error:
-        raise ImportError(
-            "xTB calculations need tblite, which is not installed: "
-            'pip install "qcanvas-sklearn[xtb]" (wheels exist for Linux x86_64 and macOS; '
-            "elsewhere, conda-forge has it)"
-        ) from error
-    return tblite.interface
-
-
-def tblite_version() -> str:
-    """Version of the tblite library."""
-    load_tblite()
-    from tblite.library import get_version
-
-    return ".".join(map(str, get_version()))
-
-
-def _new_calculator(method: str, z: Sequence[int], unpaired: int) -> Any:
-    positions = np.zeros((len(z), 3))
-    positions[:, 2] = 10.0 * np.arange(len(z))
-    calculator = load_tblite().Calculator(
-        method, np.array(z), positions, uhf=unpaired, logger=lambda message: None
-    )
-    calculator.set("verbosity", 0)
-    return calculator
-
-
-@cache
-def valence_electrons(method: str, z: int) -> int:
-    """Electrons of one atom that the method treats; the lanthanides have three."""
-    result = _new_calculator(method, [z], 0).singlepoint()
-    return round(result.get("orbital-occupations").sum())
-
-
-class Diatomic:
+class Diatomic(States):
     """Two atoms on the z axis, neutral, in the lowest multiplicity.
 
     Parameters
@@ -147,20 +53,14 @@ class Diatomic:
     z : tuple of two int
         Atomic numbers; the first atom lies at the origin, the second above it.
     method : str
-        A key of :data:`METHODS`.
+        Parametrisation, ``"GFN1-xTB"`` or ``"GFN2-xTB"``.
     temperature : float
         Electronic temperature in K.
     """
 
     def __init__(self, z: tuple[int, int], method: str, temperature: float) -> None:
-        self.temperature = temperature
-        self.n_electrons = sum(valence_electrons(method, atom) for atom in z)
-        self._module = load_tblite()
-        self._calculator = _new_calculator(method, z, self.n_electrons % 2)
+        super().__init__(z, method, temperature)
         self._calculator.set("save-integrals", 1)
-        # Asking for one replaces the default ones, so all that is read is named.
-        for name in ("bond-orders", "molecular-multipoles", "xtbml"):
-            self._calculator.add(name)
         shell = self._calculator.get("orbital-map")
         momentum = self._calculator.get("angular-momenta")[shell]
         first = np.searchsorted(shell, shell)
@@ -176,36 +76,7 @@ class Diatomic:
         SCFError
             If no recipe converges to a state with believable charges.
         """
-        positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance / BOHR_ANG]])
-        self._calculator.update(positions=positions)
-        reason = "not-converged"
-        for recipe in RECIPES:
-            result = self._attempt(recipe)
-            if result is None:
-                continue
-            if np.abs(result.get("charges")).max() <= MAX_CHARGE:
-                return result
-            reason = "unphysical-charges"
-        raise SCFError(reason)
-
-    def _attempt(self, recipe: Recipe) -> Any:
-        error = self._module.TBLiteRuntimeError
-        calculator, result = self._calculator, self._module.Result()
-        calculator.set("mixer-memory", recipe.memory)
-        calculator.set("mixer-damping", recipe.damping)
-        calculator.set("max-iter", _COOLING_ITERATIONS)
-        for temperature in recipe.cooling:
-            if temperature > self.temperature:
-                calculator.set("temperature", temperature * BOLTZMANN_HARTREE)
-                # An unfinished state is still a good start for the next temperature.
-                with suppress(error):
-                    calculator.singlepoint(result)
-        calculator.set("max-iter", _ITERATIONS)
-        calculator.set("temperature", self.temperature * BOLTZMANN_HARTREE)
-        try:
-            return calculator.singlepoint(result)
-        except error:
-            return None
+        return self.state(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]]))
 
     def curve(self, distance: float) -> tuple[float, float]:
         """Free energy (hartree) and its slope (hartree/bohr) at a bond length in Å."""
@@ -215,22 +86,13 @@ class Diatomic:
     def record(self, distance: float) -> NDArray[np.void]:
         """All results at a bond length in Å, one :data:`RECORD`."""
         result = self.solve(distance)
-        by_atom = result.get("post-processing-dict")
         record = empty_record(distance)
         record["quality"], record["scc_converged"] = "ok", 1.0
         record["populations"] = self._populations(result)
-        record["charges"] = result.get("charges")
-        record["dipole_d"] = result.get("dipole") * BOHR_ANG * DEBYE_PER_E_ANGSTROM
-        # tblite's energy is E - TS; the atomic contributions add up to E.
-        record["mermin_free_energy_ev"] = float(result.get("energy")) * HARTREE_IN_EV
-        record["total_energy_ev"] = by_atom["E_tot"].sum() * HARTREE_IN_EV
-        record["repulsive_energy_ev"] = by_atom["E_rep"].sum() * HARTREE_IN_EV
-        levels = result.get("orbital-energies") * HARTREE_IN_EV
-        occupations = result.get("orbital-occupations")
-        record["band_energy_ev"] = levels @ occupations
+        for name, value in self.facts(result).items():
+            record[name] = value
+        levels, occupations = result.get("orbital-energies"), result.get("orbital-occupations")
         record["n_levels"], record["max_occupancy"] = len(levels), occupations.max()
-        record["e_homo_ev"], record["e_lumo_ev"] = frontier_levels(levels, self.n_electrons)
-        record["fermi_level_ev"] = fermi_level(levels, self.n_electrons, self.temperature)
         return record
 
     def _populations(self, result: Any) -> NDArray[np.float64]:
@@ -240,38 +102,6 @@ class Diatomic:
         # Shells of equal l on one atom, such as 1s and 2s of hydrogen, add up.
         np.add.at(populations, (self._atom, self._orbital), gross)
         return populations
-
-
-def frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[float, float]:
-    """HOMO and LUMO by filling from below, two electrons a level.
-
-    A half-filled level is both, as in the bundled table; the LUMO is NaN where every
-    level is filled.
-    """
-    homo = float(levels[(n_electrons + 1) // 2 - 1])
-    lumo = float(levels[n_electrons // 2]) if n_electrons < 2 * len(levels) else np.nan
-    return homo, homo if lumo - homo < DEGENERATE_EV else lumo
-
-
-def fermi_level(levels: NDArray[np.float64], n_electrons: int, temperature: float) -> float:
-    """Chemical potential of the electrons: as many of them above the HOMO as holes below.
-
-    NaN for odd numbers of electrons, whose two spins have one each, and where there is
-    no level above.
-    """
-    if n_electrons % 2 or n_electrons == 2 * len(levels):
-        return np.nan
-    unit = temperature * BOLTZMANN_HARTREE * HARTREE_IN_EV
-    filled, empty = np.split(levels / unit, [n_electrons // 2])
-
-    def excess(potential: float) -> float:
-        electrons = logsumexp(log_expit(potential - empty))
-        return float(electrons - logsumexp(log_expit(filled - potential)))
-
-    # This far beyond an edge, the level at it outweighs all levels on the other side.
-    margin = 1.0 + np.log(2 * len(levels))
-    root = brentq(excess, filled[-1] - margin, empty[0] + margin)
-    return float(root * unit)
 
 
 def empty_record(distance: float, quality: str = "") -> NDArray[np.void]:
@@ -293,7 +123,7 @@ def compute_records(
     distances : sequence of float
         Bond lengths in Å; empty for the relaxed one.
     method : str
-        A key of :data:`METHODS`.
+        Parametrisation, ``"GFN1-xTB"`` or ``"GFN2-xTB"``.
     temperature : float
         Electronic temperature in K.
 

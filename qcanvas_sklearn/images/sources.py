@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..datasets._bundled import bundled_pairs
 from ..datasets._xtb import xtb_source
-from ..datasets._xtb_engine import MAX_Z as XTB_MAX_Z
+from ..datasets._xtb_states import MAX_Z as XTB_MAX_Z
 from ..elements import property_values, symbols, valence_orbital_populations
 from ..structures import PairData
 

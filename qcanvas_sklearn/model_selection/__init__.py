@@ -1,6 +1,7 @@
-"""Cross-validation splitters that know what a pair and what an element is."""
+"""Cross-validation splitters that know what a pair, a molecule and an element is."""
 
 from ._gap import generalization_gap
+from ._molecules import CrysMTMSplit, MD17Split, MoleculeKFold, MoleculeSizeSplit
 from ._shift import (
     BondLengthSplit,
     ElectronegativitySplit,
@@ -17,11 +18,15 @@ from ._splitters import (
 
 __all__ = [
     "BondLengthSplit",
+    "CrysMTMSplit",
     "ElectronegativitySplit",
     "ElementGroupKFold",
     "ElementPairKFold",
     "LeaveElementGroupOut",
     "LeaveElementOut",
+    "MD17Split",
+    "MoleculeKFold",
+    "MoleculeSizeSplit",
     "PairTypeSplit",
     "PeriodDifferenceSplit",
     "PeriodSplit",

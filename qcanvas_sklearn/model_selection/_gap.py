@@ -17,7 +17,7 @@ from ..elements import symbols
 from ..metrics import masked_mean_absolute_error
 from ..metrics._columns import read_columns
 from ..targets import target_units
-from ._base import pairs_of
+from ._base import elements_of
 
 __all__ = ["generalization_gap"]
 
@@ -55,8 +55,8 @@ def generalization_gap(
         Regressor or pipeline; it is cloned, not changed. Networks refuse elements that
         they were not trained on: give them ``unseen_elements="allow"`` where a split
         holds out elements.
-    X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`
-        Element pairs.
+    X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`, or Molecules
+        Element pairs or molecules.
     y : array-like of shape (n,) or (n, t)
         Targets; NaN is a missing label.
     splits : splitter, list of splitters, or dict of str to splitter
@@ -173,10 +173,10 @@ def _check_unseen_elements(estimator: Any, X: Any, folds: list[_Fold]) -> None:
     ]
     if not strict:
         return
-    z = pairs_of(X)
+    z = elements_of(X)
     for fold in folds:
         tested = z[np.concatenate([fold.inside, fold.outside])]
-        unseen = np.setdiff1d(tested, z[fold.train])
+        unseen = np.setdiff1d(tested[tested > 0], z[fold.train])
         if len(unseen):
             setting = ", ".join(f'{name}="allow"' for name in strict)
             raise ValueError(

@@ -15,7 +15,7 @@ from sklearn.utils import check_scalar
 from .._validation import check_choice
 from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers, property_values, symbols
-from ._base import PairRows, PairSplitter
+from ._base import RowSplitter, SplitRows
 
 __all__ = [
     "BondLengthSplit",
@@ -23,6 +23,7 @@ __all__ = [
     "PairTypeSplit",
     "PeriodDifferenceSplit",
     "PeriodSplit",
+    "ShiftSplit",
 ]
 
 # Metalloids among them; every other element counts as a metal.
@@ -38,7 +39,7 @@ _ELECTRONEGATIVITIES = {
 _NOBLE_GASES = 18
 
 
-class _ShiftSplit(PairSplitter):
+class ShiftSplit(RowSplitter):
     """One split into a near and a far side."""
 
     reverse: bool
@@ -47,22 +48,22 @@ class _ShiftSplit(PairSplitter):
         """Number of splits, 1."""
         return 1
 
-    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
+    def _test_masks(self, rows: SplitRows) -> Iterator[NDArray[np.bool_]]:
         far = self._far(rows)
         yield ~far if self.reverse else far
 
     @abstractmethod
-    def _far(self, rows: PairRows) -> NDArray[np.bool_]:
+    def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         """Rows that are tested unless the sides are reversed."""
 
 
-class _RankedSplit(_ShiftSplit):
+class _RankedSplit(ShiftSplit):
     """The largest values are far: those above a threshold, or a fraction of the pairs."""
 
     test_fraction: float
     threshold: float | None
 
-    def _far(self, rows: PairRows) -> NDArray[np.bool_]:
+    def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         # Tables of a transformer are in single precision; so must be what is compared.
         values = self._values(rows).astype(np.float32)
         if self.threshold is not None:
@@ -80,18 +81,18 @@ class _RankedSplit(_ShiftSplit):
         return far
 
     @abstractmethod
-    def _values(self, rows: PairRows) -> NDArray[np.float64]:
+    def _values(self, rows: SplitRows) -> NDArray[np.float64]:
         """Value of each row."""
 
 
-class PeriodSplit(_ShiftSplit):
+class PeriodSplit(ShiftSplit):
     """Train on pairs of light elements, test on pairs with a heavy one.
 
     Light elements are those of the first periods; a pair with one heavy atom is tested,
-    whatever the other atom. On the bundled table and the gap the default has the
-    published sizes of 660 training pairs (594 of them kept by :meth:`split_three`, 66
-    held out) and 2,180 tested ones. Estimators with ``unseen_elements="error"`` refuse
-    the heavy elements: set it to ``"allow"``.
+    whatever the other atom, and so is a molecule. On the bundled table and the gap the
+    default has the published sizes of 660 training pairs (594 of them kept by
+    :meth:`split_three`, 66 held out) and 2,180 tested ones. Estimators with
+    ``unseen_elements="error"`` refuse the heavy elements: set it to ``"allow"``.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ class PeriodSplit(_ShiftSplit):
     [594, 66, 2180]
     """
 
+    _kinds = ("pairs", "molecules")
+
     def __init__(
         self, max_period: int = 4, *, reverse: bool = False, missing: str = "skip"
     ) -> None:
@@ -127,12 +130,12 @@ class PeriodSplit(_ShiftSplit):
         self.reverse = reverse
         self.missing = missing
 
-    def _far(self, rows: PairRows) -> NDArray[np.bool_]:
+    def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         check_scalar(self.max_period, "max_period", numbers.Integral, min_val=1, max_val=6)
         return np.any(property_values("period")[rows.z] > self.max_period, axis=1)
 
 
-class PeriodDifferenceSplit(_ShiftSplit):
+class PeriodDifferenceSplit(ShiftSplit):
     """Train on pairs from the same period, test on pairs from different ones.
 
     Every element may occur on both sides; what is new is the combination.
@@ -170,14 +173,14 @@ class PeriodDifferenceSplit(_ShiftSplit):
         self.reverse = reverse
         self.missing = missing
 
-    def _far(self, rows: PairRows) -> NDArray[np.bool_]:
+    def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         check_scalar(self.max_difference, "max_difference", numbers.Integral,
                      min_val=0, max_val=5)  # fmt: skip
         period = property_values("period")[rows.z]
         return np.asarray(np.abs(period[:, 0] - period[:, 1]) > self.max_difference)
 
 
-class PairTypeSplit(_ShiftSplit):
+class PairTypeSplit(ShiftSplit):
     """Train on pairs of one kind, such as two metals, and test on the rest.
 
     Parameters
@@ -210,7 +213,7 @@ class PairTypeSplit(_ShiftSplit):
         self.reverse = reverse
         self.missing = missing
 
-    def _far(self, rows: PairRows) -> NDArray[np.bool_]:
+    def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         check_choice("kind", self.kind, list(_METALS_IN_KIND))
         n_metals = np.sum(~np.isin(rows.z, atomic_numbers(_NONMETALS)), axis=1)
         return np.asarray(n_metals != _METALS_IN_KIND[self.kind])
@@ -268,7 +271,7 @@ class ElectronegativitySplit(_RankedSplit):
         self.reverse = reverse
         self.missing = missing
 
-    def _values(self, rows: PairRows) -> NDArray[np.float64]:
+    def _values(self, rows: SplitRows) -> NDArray[np.float64]:
         check_choice("scale", self.scale, list(_ELECTRONEGATIVITIES))
         values = property_values(_ELECTRONEGATIVITIES[self.scale])
         no_bonds = np.isnan(values) & (property_values("group") == _NOBLE_GASES)
@@ -327,7 +330,7 @@ class BondLengthSplit(_RankedSplit):
         self.reverse = reverse
         self.missing = missing
 
-    def _values(self, rows: PairRows) -> NDArray[np.float64]:
+    def _values(self, rows: SplitRows) -> NDArray[np.float64]:
         if rows.distance is not None:
             return rows.distance
         table = bundled_pairs()

@@ -13,9 +13,16 @@ from sklearn.utils import check_random_state, check_scalar
 
 from .._validation import read_labels
 from ..elements import SYMBOLS, block_letters, property_values, symbols
-from ._base import PairRows, PairSplitter, pairs_of
+from ._base import RowSplitter, SplitRows, elements_of
 
-__all__ = ["ElementGroupKFold", "ElementPairKFold", "LeaveElementGroupOut", "LeaveElementOut"]
+__all__ = [
+    "ElementGroupKFold",
+    "ElementPairKFold",
+    "LeaveElementGroupOut",
+    "LeaveElementOut",
+    "UnitKFold",
+    "check_shuffle",
+]
 
 
 def _check_n_splits(n_splits: Any, n_items: int, what: str) -> None:
@@ -24,7 +31,8 @@ def _check_n_splits(n_splits: Any, n_items: int, what: str) -> None:
         raise ValueError(f"n_splits={n_splits} is larger than the number of {what}, {n_items}")
 
 
-def _check_shuffle(shuffle: Any, random_state: Any) -> None:
+def check_shuffle(shuffle: Any, random_state: Any) -> None:
+    """Raise a ValueError where a random state has nothing to decide."""
     check_scalar(shuffle, "shuffle", (bool, np.bool_))
     if not shuffle and random_state is not None:
         raise ValueError(
@@ -48,7 +56,42 @@ def _strata(
     return np.asarray(np.where(counts > 0, np.searchsorted(edges, means), n_quantiles))
 
 
-class ElementPairKFold(PairSplitter):
+class UnitKFold(RowSplitter):
+    """K folds of pairs or molecules, of which those that are one unit stay together."""
+
+    n_splits: int
+    shuffle: bool
+    random_state: Any
+    n_quantiles: int | None
+    #: What the units are called.
+    _what: str
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Number of folds."""
+        return self.n_splits
+
+    def _units(self, rows: SplitRows) -> NDArray[np.int64]:
+        """Unit of each row, numbered in the order in which they are dealt."""
+        return rows.unit
+
+    def _test_masks(self, rows: SplitRows) -> Iterator[NDArray[np.bool_]]:
+        unit_of_row = self._units(rows)
+        n_units = int(unit_of_row.max()) + 1
+        _check_n_splits(self.n_splits, n_units, self._what)
+        order = np.arange(n_units)
+        if self.shuffle:
+            order = check_random_state(self.random_state).permutation(n_units)
+        if self.n_quantiles is not None:
+            check_scalar(self.n_quantiles, "n_quantiles", numbers.Integral, min_val=2)
+            strata = _strata(rows.y, self.n_quantiles, unit_of_row, n_units)
+            order = order[np.argsort(strata[order], kind="stable")]
+        fold = np.empty(n_units, dtype=np.int64)
+        fold[order] = np.arange(n_units) % self.n_splits
+        for k in range(self.n_splits):
+            yield fold[unit_of_row] == k
+
+
+class ElementPairKFold(UnitKFold):
     """K folds of pairs: all rows of one pair lie in the same fold.
 
     A pair is the same in either order and from whatever source, so none is both trained
@@ -86,6 +129,8 @@ class ElementPairKFold(PairSplitter):
     [(2273, 567), (2273, 567)]
     """
 
+    _what = "distinct pairs"
+
     def __init__(
         self,
         n_splits: int = 5,
@@ -95,43 +140,26 @@ class ElementPairKFold(PairSplitter):
         n_quantiles: int | None = None,
         missing: str = "skip",
     ) -> None:
-        _check_shuffle(shuffle, random_state)
+        check_shuffle(shuffle, random_state)
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
         self.n_quantiles = n_quantiles
         self.missing = missing
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of folds."""
-        return self.n_splits
 
-    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
-        pairs, pair_of_row = np.unique(rows.z, axis=0, return_inverse=True)
-        _check_n_splits(self.n_splits, len(pairs), "distinct pairs")
-        order = np.arange(len(pairs))
-        if self.shuffle:
-            order = check_random_state(self.random_state).permutation(len(pairs))
-        if self.n_quantiles is not None:
-            check_scalar(self.n_quantiles, "n_quantiles", numbers.Integral, min_val=2)
-            strata = _strata(rows.y, self.n_quantiles, pair_of_row, len(pairs))
-            order = order[np.argsort(strata[order], kind="stable")]
-        fold = np.empty(len(pairs), dtype=np.int64)
-        fold[order] = np.arange(len(pairs)) % self.n_splits
-        for k in range(self.n_splits):
-            yield fold[pair_of_row] == k
+class _LeaveOut(RowSplitter):
+    """Hold out every row with an element of one class, for one class after the other."""
 
-
-class _LeaveOut(PairSplitter):
-    """Hold out every pair with an element of one class, for one class after the other."""
+    _kinds = ("pairs", "molecules")
 
     def held_out(self, X: Any) -> list[Any]:
         """What each split holds out, in the order of the splits.
 
         Parameters
         ----------
-        X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`
-            Element pairs.
+        X : array-like of shape (n, 2), or (n, p) from a `PairImageTransformer`, or Molecules
+            Element pairs or molecules.
 
         Returns
         -------
@@ -142,7 +170,7 @@ class _LeaveOut(PairSplitter):
         ValueError
             If a class asked for does not occur in `X`, or `X` holds a single one.
         """
-        return self._held_out(pairs_of(X))
+        return self._held_out(elements_of(X))
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Number of classes to hold out; needs `X` where they are not named."""
@@ -156,7 +184,7 @@ class _LeaveOut(PairSplitter):
     def _held_out(self, z: NDArray[np.int64]) -> list[Any]:
         kind, class_of, asked = self._classes()
         wanted = None if asked is None else list(asked)
-        present = set(class_of[np.unique(z)].tolist())
+        present = set(class_of[np.unique(z[z > 0])].tolist())
         absent = [value for value in wanted or () if value not in present]
         if absent:
             raise ValueError(f"{kind}s {absent} do not occur in X")
@@ -168,10 +196,10 @@ class _LeaveOut(PairSplitter):
         known = np.unique(class_of[1:]) if class_of.dtype.kind == "i" else class_of[1:]
         return [value for value in dict.fromkeys(known.tolist()) if value in present]
 
-    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
+    def _test_masks(self, rows: SplitRows) -> Iterator[NDArray[np.bool_]]:
         class_of_atom = self._classes()[1][rows.z]
         for value in self._held_out(rows.z):
-            yield (class_of_atom == value).any(axis=1)
+            yield ((class_of_atom == value) & (rows.z > 0)).any(axis=1)
 
     @abstractmethod
     def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
@@ -179,9 +207,9 @@ class _LeaveOut(PairSplitter):
 
 
 class LeaveElementOut(_LeaveOut):
-    """Hold out one element at a time: every pair that contains it is tested.
+    """Hold out one element at a time: every pair or molecule that contains it is tested.
 
-    No training pair holds the element, so this measures extrapolation to an element never
+    No training row holds the element, so this measures extrapolation to an element never
     seen. Estimators with ``unseen_elements="error"`` refuse that: set it to ``"allow"``.
 
     Parameters
@@ -218,8 +246,8 @@ class LeaveElementOut(_LeaveOut):
 class LeaveElementGroupOut(_LeaveOut):
     """Hold out one group, block or period of the periodic table at a time.
 
-    Every pair with an element of it is tested, so no training pair holds any of its
-    elements. A pair of elements from two groups is tested twice; the test sides overlap.
+    Every pair or molecule with an element of it is tested, so no training row holds any
+    of its elements. A row of elements from two groups is tested twice; the test sides overlap.
     Estimators with ``unseen_elements="error"`` refuse that: set it to ``"allow"``.
 
     Parameters
@@ -272,11 +300,11 @@ class LeaveElementGroupOut(_LeaveOut):
         )
 
 
-class ElementGroupKFold(PairSplitter):
+class ElementGroupKFold(RowSplitter):
     """Deal the elements into groups and hold out one group at a time.
 
-    Every pair that contains an element of the held-out group goes to the test side, so
-    no training pair holds any of them. A pair of elements from two groups is tested
+    Every pair or molecule that contains an element of the held-out group goes to the test
+    side, so no training row holds any of them. A row of elements from two groups is tested
     twice; the test sides overlap.
 
     Parameters
@@ -307,6 +335,8 @@ class ElementGroupKFold(PairSplitter):
     (1830, 1020)
     """
 
+    _kinds = ("pairs", "molecules")
+
     def __init__(
         self,
         n_splits: int = 5,
@@ -315,7 +345,7 @@ class ElementGroupKFold(PairSplitter):
         random_state: Any = None,
         missing: str = "skip",
     ) -> None:
-        _check_shuffle(shuffle, random_state)
+        check_shuffle(shuffle, random_state)
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
@@ -325,8 +355,8 @@ class ElementGroupKFold(PairSplitter):
         """Number of element groups."""
         return self.n_splits
 
-    def _test_masks(self, rows: PairRows) -> Iterator[NDArray[np.bool_]]:
-        elements = np.unique(rows.z)
+    def _test_masks(self, rows: SplitRows) -> Iterator[NDArray[np.bool_]]:
+        elements = np.unique(rows.z[rows.z > 0])
         _check_n_splits(self.n_splits, len(elements), "elements")
         if self.shuffle:
             elements = check_random_state(self.random_state).permutation(elements)
@@ -334,8 +364,9 @@ class ElementGroupKFold(PairSplitter):
             group = elements[k :: self.n_splits]
             test = np.any(np.isin(rows.z, group), axis=1)
             if test.all():
+                what = "pair" if rows.molecules is None else "molecule"
                 raise ValueError(
-                    f"fold {k} leaves no training pair: every pair holds one of "
+                    f"fold {k} leaves no training {what}: every {what} holds one of "
                     f"{symbols(np.sort(group)).tolist()}"
                 )
             yield test

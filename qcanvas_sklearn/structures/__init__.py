@@ -1,5 +1,6 @@
-"""Records of arrays: what is known about atoms and pairs of them."""
+"""Records of arrays: what is known about atoms, pairs and molecules of them."""
 
+from ._arrays import save_atomically
 from ._check import (
     PAIR_COLUMNS,
     CheckedPairs,
@@ -8,17 +9,25 @@ from ._check import (
     might_be_atomic_numbers,
     validate_pairs,
 )
-from ._pairs import N_ORBITALS, PairData, empty_labels, pair_amplitudes, save_atomically
+from ._check_molecules import check_molecules, looks_like_molecules
+from ._molecules import Molecules
+from ._neighbours import Neighbours, neighbour_list
+from ._pairs import N_ORBITALS, PairData, empty_labels, pair_amplitudes
 
 __all__ = [
     "N_ORBITALS",
     "PAIR_COLUMNS",
     "CheckedPairs",
+    "Molecules",
+    "Neighbours",
     "PairData",
+    "check_molecules",
     "check_pairs",
     "empty_labels",
+    "looks_like_molecules",
     "looks_like_pairs",
     "might_be_atomic_numbers",
+    "neighbour_list",
     "pair_amplitudes",
     "save_atomically",
     "validate_pairs",

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .._files import open_regular, written_whole
+from .._files import open_regular
 from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 from ..rendering import channel_amplitudes, recover_amplitudes
 from ..targets import LABELS, Label
+from ._arrays import freeze, read_only, save_atomically
+from ._molecules import Molecules
 
-__all__ = ["N_ORBITALS", "PairData", "empty_labels", "pair_amplitudes", "save_atomically"]
+__all__ = ["N_ORBITALS", "PairData", "empty_labels", "pair_amplitudes"]
 
 #: Orbitals s, p, d, f of one atom, at index l² + l + m.
 N_ORBITALS = 16
@@ -78,25 +80,6 @@ def _conform_column(values: pd.Series, label: Label) -> Any:
 
 def _unordered_code(z: NDArray[np.int64]) -> NDArray[np.int64]:
     return z.min(axis=1) * (MAX_Z + 1) + z.max(axis=1)
-
-
-def _freeze(array: NDArray) -> NDArray:
-    array.flags.writeable = False
-    return array
-
-
-def _read_only(values: ArrayLike, dtype: DTypeLike) -> NDArray:
-    """`values` as an array that nobody can write to: itself if it is one, else a copy."""
-    array = np.asarray(values, dtype=dtype)
-    converted = isinstance(values, np.ndarray) and array is not values
-    shared = array.base is not None or (array.flags.writeable and not converted)
-    return _freeze(array.copy() if shared else array)
-
-
-def save_atomically(path: str | os.PathLike[str], arrays: dict[str, Any]) -> None:
-    """Write a compressed ``.npz`` that appears under its name when it is complete."""
-    with written_whole(path) as file:
-        np.savez_compressed(file, **arrays)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,18 +143,18 @@ class PairData:
     skipped: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        arrays = {"elements": _read_only(self.elements, np.str_)}
+        arrays = {"elements": read_only(self.elements, np.str_)}
         for name in ("positions", "orbital_populations", "charges", "dipole"):
-            arrays[name] = _read_only(getattr(self, name), np.float64)
+            arrays[name] = read_only(getattr(self, name), np.float64)
         if self.images is not None:
-            arrays["images"] = _read_only(self.images, np.float32)
+            arrays["images"] = read_only(self.images, np.float32)
         populations = self.populations
         if populations is None:
             populations = arrays["orbital_populations"].sum(axis=-1)
-        arrays["populations"] = _read_only(populations, np.float64)
+        arrays["populations"] = read_only(populations, np.float64)
         n = arrays["elements"].shape[0] if arrays["elements"].ndim else 0
         quality = ["ok"] * n if self.quality is None else self.quality
-        arrays["quality"] = _read_only(quality, np.str_)
+        arrays["quality"] = read_only(quality, np.str_)
         shapes = {
             "elements": (n, 2), "positions": (n, 2, 3), "charges": (n, 2), "dipole": (n, 3),
             "orbital_populations": (n, 2, N_ORBITALS), "populations": (n, 2),
@@ -184,7 +167,7 @@ class PairData:
                 raise ValueError(f"{name} holds infinite values")
             object.__setattr__(self, name, array)
         self._check_elements()
-        object.__setattr__(self, "elements", _read_only(self.elements, "<U2"))
+        object.__setattr__(self, "elements", read_only(self.elements, "<U2"))
         labels = empty_labels(n) if self.labels is None else conform_labels(self.labels)
         if len(labels) != n:
             raise ValueError(f"labels has {len(labels)} rows, expected {n}")
@@ -212,7 +195,7 @@ class PairData:
         rows = np.arange(len(self))
         rows = np.atleast_1d(rows[pd.api.indexers.check_array_indexer(rows, index)])
         arrays: dict[str, Any] = {
-            name: _freeze(getattr(self, name)[rows]) for name in self._array_names()
+            name: freeze(getattr(self, name)[rows]) for name in self._array_names()
         }
         return replace(self, labels=self.labels.iloc[rows], **arrays)
 
@@ -221,7 +204,7 @@ class PairData:
         self.__dict__.update(state)
         for value in state.values():
             if isinstance(value, np.ndarray):
-                _freeze(value)
+                freeze(value)
 
     def __sklearn_clone__(self) -> PairData:
         return self
@@ -232,7 +215,7 @@ class PairData:
     @cached_property
     def z(self) -> NDArray[np.int64]:
         """Atomic numbers, shape (n, 2)."""
-        return _freeze(atomic_numbers(self.elements))
+        return freeze(atomic_numbers(self.elements))
 
     @property
     def names(self) -> NDArray[np.str_]:
@@ -310,7 +293,7 @@ class PairData:
         if any(with_images) and not all(with_images):
             raise ValueError("some parts carry images, others do not; they cannot be stacked")
         arrays: dict[str, Any] = {
-            name: _freeze(np.concatenate([getattr(part, name) for part in parts]))
+            name: freeze(np.concatenate([getattr(part, name) for part in parts]))
             for name in parts[0]._array_names()
         }
         return PairData(
@@ -321,6 +304,35 @@ class PairData:
             ),
             skipped=tuple(item for part in parts for item in part.skipped),
         )
+
+    def to_molecules(self) -> Molecules:
+        """The pairs as molecules of two atoms.
+
+        Returns
+        -------
+        Molecules
+            With the labels that are numbers, the charges of the atoms as
+            ``charge_mulliken``, and all rows of one pair in one group.
+
+        Raises
+        ------
+        ValueError
+            If the geometry of a pair is not known.
+
+        Examples
+        --------
+        >>> from qcanvas_sklearn.datasets import load_pairs
+        >>> load_pairs().pairs[:2].to_molecules().formulas.tolist()
+        ['Ag2', 'AgAl']
+        """
+        numeric = [key for key, label in LABELS.items() if label.kind != "string"]
+        return Molecules(
+            self.z.reshape(-1), self.positions.reshape(-1, 3), 2 * np.arange(len(self) + 1),
+            labels=self.labels[numeric].dropna(axis="columns", how="all"),
+            atom_labels=pd.DataFrame({"charge_mulliken": self.charges.reshape(-1)}),
+            names=self.names, groups=self.names, quality=self.quality,
+            provenance=self.provenance,
+        )  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
         """One flat table: elements, geometry, charges, populations, labels.
@@ -390,7 +402,7 @@ class PairData:
         with open_regular(path) as file:
             try:
                 arrays = read_arrays(file, _LAYOUT, max_bytes=max_bytes)
-                return cls._from_members({k: _freeze(array) for k, array in arrays.items()})
+                return cls._from_members({k: freeze(array) for k, array in arrays.items()})
             except Exception as error:
                 # zipfile and zlib fail in many ways on damaged files; all mean the same.
                 raise ValueError(

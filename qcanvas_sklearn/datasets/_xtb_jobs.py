@@ -1,0 +1,232 @@
+"""Jobs of xTB: computed in parallel, each kept on disk as soon as it is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from .._files import data_home
+from ..elements import SYMBOLS
+from ..structures import save_atomically
+from ._xtb_states import MAX_Z, METHODS, load_tblite, tblite_version
+
+__all__ = [
+    "Job",
+    "Settings",
+    "cache_directory",
+    "check_elements",
+    "check_settings",
+    "chunks",
+    "run_jobs",
+]
+
+#: Single points of a diatomic that a worker takes on at a time.
+CHUNK_POINTS = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a result depends on beside the atoms and their places."""
+
+    method: str
+    version: str
+    temperature: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.method} ({METHODS[self.method]}), tblite {self.version}, "
+            f"electronic temperature {self.temperature:g} K, lowest multiplicity"
+        )
+
+
+class Job(Protocol):
+    """Something to compute, equal to what gives the same records."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def points(self) -> int:
+        """About how many single points of a diatomic it takes as long as."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of its records."""
+
+    def path(self, directory: Path) -> Path:
+        """Where its records lie in the cache."""
+
+    def key(self, settings: Settings) -> str:
+        """What a cached file must state to be this job's."""
+
+    def compute(self, settings: Settings) -> NDArray[np.void]:
+        """Its records."""
+
+
+def check_settings(method: str, temperature: float) -> Settings:
+    """Settings of a method at an electronic temperature in K.
+
+    Raises
+    ------
+    ImportError
+        If tblite is not installed.
+    ValueError
+        If the method is unknown, or the temperature not positive.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; known are {list(METHODS)}")
+    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
+        raise ValueError(
+            f"electronic_temperature must be a positive number of kelvin, got {temperature!r}"
+        )
+    return Settings(method, tblite_version(), float(temperature))
+
+
+def check_elements(z: NDArray, method: str) -> None:
+    """Raise a ValueError that names the elements that xTB does not cover."""
+    bad = np.unique(z[(z < 1) | (z > MAX_Z)])
+    if bad.size:
+        names = [SYMBOLS[b] if 0 < b < len(SYMBOLS) else f"Z = {b}" for b in bad]
+        raise ValueError(
+            f"{method} covers the elements up to Z = {MAX_Z} (H to Rn), "
+            f"not {', '.join(names)}"
+        )
+
+
+def cache_directory(
+    cache: bool | str | os.PathLike[str], settings: Settings, folders: Sequence[str]
+) -> Path | None:
+    """Folder of the results of these settings, with some folders in it.
+
+    None where there is to be none, or can be none, which is said in a warning.
+    """
+    if cache is False:
+        return None
+    try:
+        root = data_home(None if cache is True else cache)
+        directory = root / "xtb" / settings.method / f"{settings.temperature:g}K"
+        for folder in folders:
+            (directory / folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _warn_of_no_cache(error)
+        return None
+    return directory
+
+
+def _warn_of_no_cache(error: OSError) -> None:
+    warnings.warn(
+        f"results of xTB are not kept and will be computed again: {error}. Name a folder that "
+        "can be written to by cache or by the environment variable QCANVAS_DATA",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    settings: Settings,
+    directory: Path | None,
+    n_jobs: int | None,
+    verbose: int,
+    what: str,
+) -> list[NDArray[np.void]]:
+    """Records of all jobs in order, from the cache where it has them.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What to compute; equal ones are computed once.
+    settings : Settings
+        How.
+    directory : Path or None
+        Cache; None for none.
+    n_jobs : int or None
+        Processes, as in joblib.
+    verbose : int
+        Report the progress on standard error where it is not 0.
+    what : str
+        What the progress calls the jobs.
+
+    Returns
+    -------
+    list of ndarray
+    """
+    results: dict[Job, NDArray[np.void]] = {}
+    distinct = list(dict.fromkeys(jobs))
+    if directory is not None:
+        cached = {job: _read_cached(job, settings, directory) for job in distinct}
+        results = {job: records for job, records in cached.items() if records is not None}
+    _report(len(results), len(distinct), verbose, what)
+    missing = [job for job in distinct if job not in results]
+    if missing:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        calls = (delayed(_compute_chunk)(chunk, settings) for chunk in chunks(missing))
+        for finished in parallel(calls):
+            results.update(finished)
+            if directory is not None:
+                try:
+                    _keep(finished, settings, directory)
+                except OSError as error:
+                    _warn_of_no_cache(error)
+                    directory = None
+            _report(len(results), len(distinct), verbose, what)
+    return [results[job] for job in jobs]
+
+
+def _read_cached(job: Job, settings: Settings, directory: Path) -> NDArray[np.void] | None:
+    """Records of a cached file; None where it is absent, damaged or of another kind."""
+    try:
+        with np.load(job.path(directory), allow_pickle=False) as file:
+            records = file["records"]
+            fits = str(file["key"]) == job.key(settings) and records.dtype == job.dtype
+    except Exception:  # whatever a damaged file may raise, it is computed anew
+        return None
+    return records if fits else None
+
+
+def _keep(
+    finished: list[tuple[Job, NDArray[np.void]]], settings: Settings, directory: Path
+) -> None:
+    for job, records in finished:
+        content = {"key": np.array(job.key(settings)), "records": records}
+        save_atomically(job.path(directory), content)
+
+
+def chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    """Jobs for one worker at a time, large enough that handing over costs little."""
+    chunk: list[Job] = []
+    points = 0
+    for job in jobs:
+        chunk.append(job)
+        points += job.points
+        if points >= CHUNK_POINTS:
+            yield chunk
+            chunk, points = [], 0
+    if chunk:
+        yield chunk
+
+
+def _compute_chunk(
+    jobs: list[Job], settings: Settings
+) -> list[tuple[Job, NDArray[np.void]]]:
+    load_tblite()  # before the limit, which reaches loaded libraries only
+    # Matrices this small run up to a hundred times slower on more than one thread. The
+    # limit holds for the calling thread and ends with the block.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        return [(job, job.compute(settings)) for job in jobs]
+
+
+def _report(done: int, total: int, verbose: int, what: str) -> None:
+    if verbose:
+        end = "\n" if done == total else ""
+        print(f"\rxTB: {done} of {total} {what}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,275 @@
+"""Molecules from and to the Atomic Simulation Environment, and the files that it reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from glob import glob, has_magic
+from numbers import Real
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._files import replaced_whole
+from .._validation import check_choice
+from ..targets import DEBYE_PER_E_ANGSTROM
+from ._molecules import Molecules
+from ._ragged import pointers
+
+__all__ = ["atoms_of_molecules", "load_ase", "molecules_of_atoms", "read_files", "write_file"]
+
+#: What ``Atoms.info`` says about a row that is no label.
+_FACTS = ("name", "group", "charge", "quality")
+#: Arrays of ``Atoms`` that are no labels of atoms.
+_ARRAYS = ("numbers", "positions", "initial_charges", "initial_magmoms", "momenta", "masses",
+           "tags")  # fmt: skip
+_DATABASES = (".db", ".json")
+#: Columns of an ASE database may not be called "charge".
+_CHARGE_COLUMN = "total_charge"
+
+
+def load_ase() -> ModuleType:
+    """The ``ase`` package.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the message says how to install it.
+    """
+    try:
+        import ase
+        import ase.io
+    except ImportError as error:
+        raise ImportError(
+            "ase.Atoms and files of structures need ase, which is not installed: "
+            'pip install "qcanvas-sklearn[molecules]"'
+        ) from error
+    return ase
+
+
+def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:
+    """The record of some ``ase.Atoms``, see :meth:`Molecules.from_ase`."""
+    images = list(atoms)
+    for i, image in enumerate(images):
+        if not hasattr(image, "get_atomic_numbers"):
+            raise TypeError(f"structure {i} is no ase.Atoms but {type(image).__name__}")
+    n = len(images)
+    facts = [_facts(image) for image in images]
+    found: dict[str, Any] = {
+        "z": _joined([image.numbers for image in images], np.int64, ()),
+        "positions": _joined([image.positions for image in images], np.float64, (3,)),
+        "ptr": pointers([len(image) for image in images]),
+        "charge": np.array([fact["charge"] for fact in facts], dtype=np.float64),
+        "forces": _forces(images),
+        "labels": _table([_labels(image) for image in images], n),
+        "atom_labels": _atom_table(images),
+        "quality": [str(fact.get("quality", "ok")) for fact in facts],
+    }
+    if any(image.pbc.any() for image in images):
+        found["pbc"] = np.array([image.pbc for image in images])
+        found["cell"] = np.array([image.cell.complete().array for image in images])
+    names = [fact.get("name") for fact in facts]
+    if any(name is not None for name in names):
+        formulas = [image.get_chemical_formula("hill") for image in images]
+        found["names"] = [
+            formula if name is None else str(name)
+            for name, formula in zip(names, formulas, strict=True)
+        ]
+    groups = [fact.get("group") for fact in facts]
+    if n and all(group is not None for group in groups):
+        found["groups"] = np.array(groups)
+    return Molecules(**found | fields)
+
+
+def _joined(parts: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> Any:
+    return np.concatenate([np.empty((0, *shape), dtype), *parts])
+
+
+def _facts(image: Any) -> dict[str, Any]:
+    facts = {key: image.info[key] for key in _FACTS if key in image.info}
+    return {"charge": float(np.sum(image.get_initial_charges()))} | facts
+
+
+def _results(image: Any) -> dict[str, Any]:
+    """What a calculator has computed for exactly this structure; nothing is computed here."""
+    changes = getattr(image.calc, "check_state", None)
+    return {} if changes is None or changes(image) else dict(image.calc.results)
+
+
+def _labels(image: Any) -> dict[str, float]:
+    labels = {
+        key: float(value)
+        for key, value in image.info.items()
+        if isinstance(key, str) and key not in _FACTS and _is_number(value)
+    }
+    results = _results(image)
+    if results.get("energy") is not None:
+        labels["total_energy_ev"] = float(results["energy"])
+    if results.get("dipole") is not None:
+        labels["dipole_mag_d"] = float(np.linalg.norm(results["dipole"])) * DEBYE_PER_E_ANGSTROM
+    return labels
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _table(rows: Sequence[dict[str, Any]], n: int) -> pd.DataFrame:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    values = [[row.get(column, np.nan) for column in columns] for row in rows]
+    return pd.DataFrame(np.array(values, dtype=float).reshape(n, len(columns)), columns=columns)
+
+
+def _forces(images: Sequence[Any]) -> Any:
+    forces = [_results(image).get("forces") for image in images]
+    if all(force is None for force in forces):
+        return None
+    return np.concatenate([
+        np.full((len(image), 3), np.nan) if force is None else force
+        for image, force in zip(images, forces, strict=True)
+    ])  # fmt: skip
+
+
+def _atom_table(images: Sequence[Any]) -> pd.DataFrame:
+    frames = [
+        pd.DataFrame(
+            {
+                key: array.astype(float)
+                for key, array in image.arrays.items()
+                if key not in _ARRAYS and array.ndim == 1 and array.dtype.kind in "iuf"
+            },
+            index=range(len(image)),
+        )
+        for image in images
+    ]
+    empty = pd.DataFrame(index=range(0))
+    return pd.concat([empty, *frames], keys=range(len(frames) + 1)).reset_index(drop=True)
+
+
+def atoms_of_molecules(molecules: Molecules) -> list[Any]:
+    """A list of ``ase.Atoms``, see :meth:`Molecules.to_ase`."""
+    ase = load_ase()
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    images = []
+    labels = molecules.labels.to_dict("records") or [{}] * len(molecules)
+    for i, (start, end) in enumerate(zip(molecules.ptr[:-1], molecules.ptr[1:], strict=True)):
+        image = ase.Atoms(molecules.z[start:end], molecules.positions[start:end])
+        if molecules.cell is not None and molecules.pbc is not None:
+            image.set_cell(molecules.cell[i])
+            image.set_pbc(molecules.pbc[i])
+        image.info["name"] = str(molecules.names[i])
+        if molecules.groups is not None:
+            image.info["group"] = molecules.groups[i].item()
+        if molecules.charge[i]:
+            image.info["charge"] = float(molecules.charge[i])
+        if molecules.quality[i] != "ok":
+            image.info["quality"] = str(molecules.quality[i])
+        known = {key: value for key, value in labels[i].items() if not np.isnan(value)}
+        results = {"energy": known.pop("total_energy_ev", None)}
+        if molecules.forces is not None and np.isfinite(molecules.forces[start:end]).all():
+            results["forces"] = molecules.forces[start:end].copy()
+        image.info |= known
+        for key, column in molecules.atom_labels.items():
+            image.set_array(key, column.to_numpy()[start:end].copy())
+        if any(value is not None for value in results.values()):
+            image.calc = SinglePointCalculator(image, **results)
+        images.append(image)
+    return images
+
+
+def read_files(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    groups: str | None,
+    options: dict[str, Any],
+) -> Molecules:
+    """The record of all structures of some files, see :meth:`Molecules.read`."""
+    if groups is not None:
+        check_choice("groups", groups, ("file", "formula"))
+    load_ase()
+    images: list[Any] = []
+    files: list[str] = []
+    for file in _paths(path):
+        found = list(_images(file, options))
+        for k, image in enumerate(found):
+            image.info.setdefault("name", file.stem if len(found) == 1 else f"{file.stem}:{k}")
+        images += found
+        files += [str(file)] * len(found)
+    molecules = molecules_of_atoms(images, **{} if groups != "file" else {"groups": files})
+    if groups == "formula":
+        molecules = molecules_of_atoms(images, groups=molecules.formulas)
+    return molecules
+
+
+def _paths(path: Any) -> list[Path]:
+    if not isinstance(path, (str, os.PathLike)):
+        return [file for part in path for file in _paths(part)]
+    text = os.fspath(path)
+    # A file may have brackets in its name, and is then meant itself.
+    if has_magic(text) and not os.path.exists(text):
+        found = sorted(glob(os.path.expanduser(text), recursive=True))
+        if not found:
+            raise FileNotFoundError(f"no file matches {text!r}")
+        return [Path(file) for file in found]
+    file = Path(text).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {text!r}")
+    return [file]
+
+
+def _images(file: Path, options: dict[str, Any]) -> Iterator[Any]:
+    ase = load_ase()
+    try:
+        if file.suffix in _DATABASES and "format" not in options:
+            yield from _database(file)
+        else:
+            yield from ase.io.iread(file, **{"index": ":"} | options)
+    except ImportError:
+        raise
+    except Exception as error:
+        # Readers of some eighty formats fail in as many ways; all mean the same.
+        raise ValueError(f"{str(file)!r} is not a file that ASE reads: {error}") from error
+
+
+def _database(file: Path) -> Iterator[Any]:
+    from ase.db import connect
+
+    with connect(file) as database:
+        for row in database.select():
+            image = row.toatoms()
+            facts = dict(row.key_value_pairs)
+            if _CHARGE_COLUMN in facts:
+                facts["charge"] = facts.pop(_CHARGE_COLUMN)
+            image.info |= facts
+            for key, values in row.data.items():
+                array = np.asarray(values)
+                if array.shape == (len(image),) and key not in image.arrays:
+                    image.set_array(key, array)
+            yield image
+
+
+def write_file(
+    molecules: Molecules, path: str | os.PathLike[str], options: dict[str, Any]
+) -> None:
+    """Write all structures to one file, see :meth:`Molecules.write`."""
+    ase, images = load_ase(), atoms_of_molecules(molecules)
+    with replaced_whole(path) as temporary:
+        if temporary.suffix in _DATABASES and "format" not in options:
+            _write_database(images, temporary)
+        else:
+            ase.io.write(temporary, images, **options)
+
+
+def _write_database(images: Sequence[Any], path: Path) -> None:
+    from ase.db import connect
+
+    with connect(path, use_lock_file=False) as database:
+        for image in images:
+            facts = dict(image.info)
+            if "charge" in facts:
+                facts[_CHARGE_COLUMN] = facts.pop("charge")
+            data = {key: a for key, a in image.arrays.items() if key not in _ARRAYS}
+            database.write(image, key_value_pairs=facts, data=data)
