@@ -17,7 +17,16 @@ from skorch import NeuralNet
 from .._validation import align_columns, check_observed, read_labels
 from ..metrics import masked_r2_score
 from ..targets import consistent_targets, target_parity
-from ..training import SpreadCalibration, TargetScaler, TrainingData, predict
+from ..training import (
+    ExtrapolationCalibration,
+    Rows,
+    SpreadCalibration,
+    TargetScaler,
+    TrainingData,
+    TrainingPlan,
+    predict,
+)
+from ._extrapolation import left_out_calibration
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -64,7 +73,9 @@ class NetRegressor(RegressorMixin, _Shell):
             an ensemble the mean.
         y_std : ndarray of the same shape
             Standard deviations in the same units, if asked for: the spread of the members,
-            scaled so that the 90 % intervals cover 90 % of the validation rows.
+            scaled so that the 90 % intervals cover 90 % of the validation rows; for pairs
+            with unseen elements (see :meth:`count_unseen_elements`) at least what elements
+            that were left out of training on purpose were mispredicted by.
 
         Raises
         ------
@@ -72,8 +83,15 @@ class NetRegressor(RegressorMixin, _Shell):
             If X is of another kind, or holds an element that was not among the training
             pairs while ``unseen_elements="error"``; if standard deviations are asked of a
             single net.
+
+        Warns
+        -----
+        UserWarning
+            If standard deviations of pairs with unseen elements are asked for, and there is
+            nothing to calibrate them with: they are those of the training labels then.
         """
-        scaled = self._outputs(X)
+        rows = self._read(X)
+        scaled = self._outputs_of(rows)
         outputs = self.scaler_.inverse_transform(scaled)
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
@@ -86,8 +104,31 @@ class NetRegressor(RegressorMixin, _Shell):
         if not return_std:
             return mean
         assert self.calibration_ is not None  # fitted with every ensemble
-        std = self.calibration_.std(self._derived(outputs))
+        std = self._widened(self.calibration_.std(self._derived(outputs)), rows)
         return mean, std[:, 0] if self._single_output else std
+
+    def _widened(self, std: Array, rows: Rows) -> Array:
+        """Standard deviations (n, t), where elements are new at least those at such ones."""
+        members, unseen = self.reader_.members(rows), self._unseen(rows)
+        new = np.flatnonzero(unseen.any(axis=1))
+        if not len(new):
+            return std
+        wide = np.full((len(new), std.shape[1]), np.nan)
+        if self.extrapolation_ is not None:
+            wide = self.extrapolation_.std(members[new], unseen[new])
+        unknown = np.isnan(wide)
+        if unknown.any():
+            warnings.warn(
+                f"standard deviations of {unknown.any(axis=1).sum()} pairs with unseen "
+                "elements are those of the training labels: there are no errors of left-out "
+                "elements to calibrate them with, which takes a fit from scratch with "
+                'unseen_elements="allow" and enough pairs of two elements or more',
+                UserWarning,
+                stacklevel=3,
+            )
+            wide = np.where(unknown, self.scaler_.scale, wide)
+        std[new] = np.fmax(std[new], wide)
+        return std
 
     def _derived(self, outputs: Array) -> Array:
         """Predictions (..., t) in the user's units, moved to where the identities hold."""
@@ -170,6 +211,21 @@ class NetRegressor(RegressorMixin, _Shell):
                 stacklevel=5,
             )
         return calibration
+
+    def _calibrate_unseen(
+        self, data: TrainingData, plan: TrainingPlan, device: torch.device
+    ) -> tuple[ExtrapolationCalibration | None, bool]:
+        if self.n_members == 1 or self.unseen_elements == "error":
+            return None, False
+
+        def errors(outputs: Array, labels: Array) -> Array:
+            predicted, true = map(self.scaler_.inverse_transform, (outputs, labels))
+            return np.abs(self._derived(predicted) - true)
+
+        return left_out_calibration(
+            data, self.reader_.members(data.rows),
+            lambda plan: self._build(data.rows, plan, n_members=1), errors, plan, device,
+        )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,6 +1,6 @@
 """Training: skorch wiring, device-resident batches, target blocks, masked losses."""
 
-from .calibration import SpreadCalibration
+from .calibration import ExtrapolationCalibration, SpreadCalibration
 from .data import TrainingData
 from .devices import precision, resolve_device
 from .engine import (
@@ -18,6 +18,7 @@ from .targets import TargetBlock
 
 __all__ = [
     "DenseRows",
+    "ExtrapolationCalibration",
     "LOSSES",
     "MaskedLoss",
     "Rows",
