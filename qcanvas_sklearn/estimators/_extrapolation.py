@@ -14,9 +14,16 @@ from skorch import NeuralNet
 
 from ..elements import atomic_numbers
 from ..inputs import standard_descriptors
-from ..training import ExtrapolationCalibration, TrainingData, TrainingPlan, predict, train
+from ..training import (
+    ExtrapolationCalibration,
+    TrainingData,
+    TrainingPlan,
+    element_distance,
+    predict,
+    train,
+)
 
-__all__ = ["left_out_calibration", "unseen_members"]
+__all__ = ["extrapolation_std", "left_out_calibration", "unseen_members"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -31,6 +38,15 @@ _EPOCHS = 0.5
 def unseen_members(members: Index, elements: list[str]) -> NDArray[np.bool_]:
     """Which members (n, k) of rows, atomic numbers or 0 for none, are no known elements."""
     return (members > 0) & ~np.isin(members, atomic_numbers(elements))
+
+
+def extrapolation_std(
+    calibration: ExtrapolationCalibration, members: Index, elements: list[str]
+) -> Array:
+    """Standard deviations (n, t) of rows (n, k) which all hold unknown elements."""
+    unseen, known = unseen_members(members, elements), atomic_numbers(elements)
+    distance = element_distance(members, unseen, known, calibration.descriptors)
+    return calibration.std(members, unseen, distance)
 
 
 def left_out_calibration(
@@ -81,11 +97,17 @@ def left_out_calibration(
         errs = errors(predict(net, data.rows.take(left_out), device), labels[left_out])
         # What had no label says nothing of what can be learned.
         errs[:, ~np.isfinite(labels[kept]).any(axis=0)] = np.nan
-        found.append((members[left_out], unseen[left_out], errs))
+        rows = members[left_out], unseen[left_out]
+        known = np.unique(members[kept])
+        distance = element_distance(*rows, known[known > 0], standard_descriptors())
+        found.append((*rows, errs, distance))
     if not found:
         return None, False
-    parts = (np.concatenate(part) for part in zip(*found, strict=True))
-    return ExtrapolationCalibration.fit(*parts, standard_descriptors(), plan.seed), False
+    all_rows, unseen, errs, distance = (np.concatenate(x) for x in zip(*found, strict=True))
+    calibration = ExtrapolationCalibration.fit(
+        all_rows, unseen, errs, distance, standard_descriptors(), plan.seed
+    )
+    return calibration, False
 
 
 def _folds(members: Index, seed: int) -> Iterator[NDArray[np.bool_]]:

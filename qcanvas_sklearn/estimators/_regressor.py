@@ -26,7 +26,7 @@ from ..training import (
     TrainingPlan,
     predict,
 )
-from ._extrapolation import left_out_calibration
+from ._extrapolation import extrapolation_std, left_out_calibration
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -109,13 +109,13 @@ class NetRegressor(RegressorMixin, _Shell):
 
     def _widened(self, std: Array, rows: Rows) -> Array:
         """Standard deviations (n, t), where elements are new at least those at such ones."""
-        members, unseen = self.reader_.members(rows), self._unseen(rows)
-        new = np.flatnonzero(unseen.any(axis=1))
+        new = np.flatnonzero(self._unseen(rows).any(axis=1))
         if not len(new):
             return std
         wide = np.full((len(new), std.shape[1]), np.nan)
         if self.extrapolation_ is not None:
-            wide = self.extrapolation_.std(members[new], unseen[new])
+            members = self.reader_.members(rows)[new]
+            wide = extrapolation_std(self.extrapolation_, members, self.elements_)
         unknown = np.isnan(wide)
         if unknown.any():
             warnings.warn(

@@ -1,6 +1,6 @@
 """Training: skorch wiring, device-resident batches, target blocks, masked losses."""
 
-from .calibration import ExtrapolationCalibration, SpreadCalibration
+from .calibration import ExtrapolationCalibration, SpreadCalibration, element_distance
 from .data import TrainingData
 from .devices import precision, resolve_device
 from .engine import (
@@ -29,6 +29,7 @@ __all__ = [
     "TrainingData",
     "TrainingPlan",
     "build_net",
+    "element_distance",
     "evaluation_module",
     "feature_scaling",
     "history_frame",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
-__all__ = ["ExtrapolationCalibration", "SpreadCalibration"]
+__all__ = ["ExtrapolationCalibration", "SpreadCalibration", "element_distance"]
 
 #: Level of the central interval whose coverage is set.
 _LEVEL = 0.9
@@ -21,6 +21,10 @@ _MIN_ERRORS = round(_LEVEL / (1 - _LEVEL))
 _MAX_ERRORS = 2000
 #: Distance of rows that still tell of each other, in standard deviations of descriptors.
 _WIDTH = 2.5
+#: How errors grow with the distance of an element from the nearest known one: chosen, as the
+#: width is, by the interval score of left-out elements, periods and blocks.
+_GROWTH = 0.25
+_CLOSEST = 0.1
 #: Rows that are looked up together.
 _CHUNK = 256
 
@@ -101,17 +105,19 @@ class ExtrapolationCalibration:
 
     Members that agree on an element which none of them has seen say nothing of their error.
     What says something are errors at elements that were left out of training on purpose:
-    those of rows that are alike, with as many elements left out.
+    those of rows that are alike, with one element left out, or with more.
 
     .. math::
-        \sigma_{ij} = \frac{1}{z_{0.95}}\, Q_{0.9}\bigl(|r_{kj}|;\ w_{ik}\bigr), \quad
+        \sigma_{ij} = \frac{d_i^\gamma}{z_{0.95}}\,
+            Q_{0.9}\bigl(|r_{kj}| / d_k^\gamma;\ w_{ik}\bigr), \quad
         w_{ik} \propto \exp\frac{-\lVert \varphi_i - \varphi_k \rVert^2}{2 h^2}
 
     with the weighted quantile over all left-out rows k, to which the row itself is added
     with the largest weight and an error of infinity, as in conformal prediction under
-    covariate shift. :math:`\varphi` are the mean descriptors of the unseen members, those of
-    the seen ones, and twice the spread of the unseen ones; weights are relative to that of
-    the nearest row.
+    covariate shift. :math:`d` is the distance of the unseen members from the nearest known
+    elements in the space of descriptors. :math:`\varphi` are the mean descriptors of the
+    unseen members, those of the seen ones, and twice the spread of the unseen ones; weights
+    are relative to that of the nearest row.
 
     Attributes
     ----------
@@ -120,7 +126,7 @@ class ExtrapolationCalibration:
     unseen : ndarray of bool, shape (n, k)
         Which of them were left out.
     errors : ndarray of float32, shape (n, t)
-        Absolute errors, NaN where unknown.
+        Absolute errors over the growth with the distance, NaN where unknown.
     descriptors : ndarray of shape (n_elements + 1, p)
         Standardised properties of the elements.
 
@@ -138,7 +144,8 @@ class ExtrapolationCalibration:
     @classmethod
     def fit(
         cls, members: NDArray[np.int64], unseen: NDArray[np.bool_],
-        errors: NDArray[np.float64], descriptors: NDArray, seed: int = 0,
+        errors: NDArray[np.float64], distance: NDArray[np.float64], descriptors: NDArray,
+        seed: int = 0,
     ) -> ExtrapolationCalibration:  # fmt: skip
         """Keep what is needed of the errors of rows with left-out members.
 
@@ -150,6 +157,8 @@ class ExtrapolationCalibration:
             As the attribute; at least one member of each row.
         errors : ndarray of shape (n, t)
             Absolute errors, NaN where unknown.
+        distance : ndarray of shape (n,)
+            See :func:`element_distance`.
         descriptors : ndarray of shape (n_elements + 1, p)
             As the attribute.
         seed : int, default=0
@@ -163,11 +172,13 @@ class ExtrapolationCalibration:
         is_single = unseen[order].sum(axis=1) == 1
         kept = [order[side][:_MAX_ERRORS] for side in (is_single, ~is_single)]
         rows = np.sort(np.concatenate(kept))
-        return cls(members[rows], unseen[rows], errors[rows].astype(np.float32), descriptors)
+        relative = (errors[rows] / _growth(distance[rows])).astype(np.float32)
+        return cls(members[rows], unseen[rows], relative, descriptors)
 
     def std(
-        self, members: NDArray[np.int64], unseen: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+        self, members: NDArray[np.int64], unseen: NDArray[np.bool_],
+        distance: NDArray[np.float64],
+    ) -> NDArray[np.float64]:  # fmt: skip
         """Standard deviations (m, t) of rows with unseen members.
 
         Parameters
@@ -176,6 +187,8 @@ class ExtrapolationCalibration:
             Elements of the rows; 0 is none.
         unseen : ndarray of bool, shape (m, k)
             Which of them were never seen; at least one of each row.
+        distance : ndarray of shape (m,)
+            See :func:`element_distance`.
 
         Returns
         -------
@@ -191,7 +204,7 @@ class ExtrapolationCalibration:
             for part in np.split(rows, range(_CHUNK, len(rows), _CHUNK)):
                 own = self._features(members[part], unseen[part])
                 out[part] = _weighted_quantiles(self.errors[like], _kernel(own, theirs))
-        return out / _REACH
+        return out * _growth(distance) / _REACH
 
     def _features(
         self, members: NDArray[np.int64], unseen: NDArray[np.bool_]
@@ -205,6 +218,36 @@ class ExtrapolationCalibration:
         distance = ((table - sides[0][:, None]) ** 2).sum(axis=-1)
         variance = (distance * unseen).sum(axis=1) / unseen.sum(axis=1)
         return np.column_stack([*sides, 2 * np.sqrt(variance)])
+
+
+def element_distance(
+    members: NDArray[np.int64], unseen: NDArray[np.bool_], known: NDArray[np.int64],
+    descriptors: NDArray,
+) -> NDArray[np.float64]:  # fmt: skip
+    """How far the unseen members of each row are from what is known, shape (n,).
+
+    Parameters
+    ----------
+    members : ndarray of int64, shape (n, k)
+        Elements by number; 0 is none.
+    unseen : ndarray of bool, shape (n, k)
+        Which of them were never seen.
+    known : ndarray of int64, shape (m,)
+        The elements that were.
+    descriptors : ndarray of shape (n_elements + 1, p)
+        Standardised properties of the elements.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Root of the sum of squares of the distances from the nearest known element.
+    """
+    nearest = cdist(descriptors, descriptors[known]).min(axis=1)
+    return np.sqrt((np.where(unseen, nearest[members], 0.0) ** 2).sum(axis=1))
+
+
+def _growth(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(distance, _CLOSEST)[:, None] ** _GROWTH
 
 
 def _kernel(own: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
