@@ -152,11 +152,12 @@ class ViTRegressor(NetRegressor, ViTFamily):
         What ``predict`` does with an element that was not among the training pairs:
         refuse it by name, or extrapolate with an embedding that was never trained.
         Set it to "allow" to score element-disjoint splits.
-        An ensemble is fitted with five further single nets then, each for half the epochs and
-        without a fifth of the elements: their errors at these elements are what standard
-        deviations of pairs with unseen elements come from (:meth:`count_unseen_elements` flags
-        such pairs). Continued fits keep them; where there are none, the deviations are those
-        of the labels, with a warning.
+        With an ensemble five further single nets are trained then, each for half the epochs
+        and without a fifth of the elements, which takes a third of the time of five members.
+        Their errors at these elements are what standard deviations of pairs with unseen
+        elements come from (:meth:`count_unseen_elements` flags such pairs). A continued fit
+        keeps these errors, and ``partial_fit`` measures none; without them the deviations are
+        as large as those of the labels, with a warning.
     device : str, default="auto"
         Device to train and predict on, as torch names it; "auto" is CUDA where present.
         Training is in single precision, prediction on the CPU and on CUDA in double precision
