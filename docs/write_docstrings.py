@@ -54,7 +54,7 @@ parity : {parity_type}, default="auto"
 unseen_elements : {{"error", "allow"}}, default="error"
     What ``predict`` does with an element that was not among the training pairs:
     refuse it by name, or extrapolate with an embedding that was never trained.
-    Set it to "allow" to score element-disjoint splits.
+    Set it to "allow" to score element-disjoint splits{unseen}
 device : str, default="auto"
     Device to train and predict on, as torch names it; "auto" is CUDA where present.
     Training is in single precision, prediction on the CPU and on CUDA in double precision
@@ -127,8 +127,15 @@ Loss on targets that are centred by their median (odd ones by 0) and divided by 
         "members": """\
 It predicts the mean of the members and, with ``return_std=True``, calibrated standard
     deviations, for which `validation_fraction` of the rows is set aside unless `X_val` is
-    passed. They hold for pairs of elements that were seen in training: with others,
-    errors grow and the deviations hardly do.""",
+    passed. For pairs with unseen elements they are made of what extrapolation costs, see
+    `unseen_elements`.""",
+        "unseen": """.
+    With an ensemble five further single nets are trained then, each for half the epochs
+    and without a fifth of the elements, which takes a third of the time of five members.
+    Their errors at these elements are what standard deviations of pairs with unseen
+    elements come from (:meth:`count_unseen_elements` flags such pairs). A continued fit
+    keeps these errors, and ``partial_fit`` measures none; without them the deviations are
+    as large as those of the labels, with a warning.""",
         "validation": "early stopping and calibration",
         "held": "An element that occurs in one pair only is learned from.",
         "parity_type": '{"auto"}, int, sequence of int, or dict of str to int',
@@ -153,6 +160,9 @@ scaler_ : TargetScaler
     How targets are scaled for the network.
 calibration_ : SpreadCalibration or None
     What makes standard deviations of an ensemble's spread; None for a single net.
+extrapolation_ : ExtrapolationCalibration or None
+    What makes standard deviations where elements were not seen; None for a single net,
+    with ``unseen_elements="error"``, or where there are not two elements.
 """,
     notes="""\
 Predictions of a target whose parity is known are exactly even (of ``dipole_z_d`` odd) under
@@ -167,6 +177,8 @@ _CLASSIFIER = _Task(
     fill={
         "loss_text": "Cross-entropy of the classes. Missing labels do not count.",
         "members": "Their probabilities are averaged.",
+        "unseen": """;
+    :meth:`count_unseen_elements` flags such pairs.""",
         "validation": "early stopping",
         "held": """\
 Of each class the same part is set aside; an element or class that occurs in one pair

@@ -553,6 +553,28 @@ def test_the_calibration_curve_is_that_of_the_metrics(fitted, few_pairs):
     assert entry.get_text() == f"total energy: {error:.3f}, {coverage:.3f}"
 
 
+def test_calibration_is_shown_by_group():
+    y = np.random.default_rng(0).normal(size=(400, 2))
+    mean = np.zeros((400, 2))
+    y[:200, 1] = NAN
+    groups = np.repeat(["seen", "unseen"], 200)
+    std = np.where(groups == "seen", 1.0, 0.2)[:, None] * np.ones(2)
+    names = ["e_homo_ev", "e_lumo_ev"]
+    display = CalibrationDisplay.from_predictions(
+        y, mean, std, levels=[0.3, 0.9], target=names, groups=groups
+    )
+    assert display.keys == ["HOMO energy, seen", "HOMO energy, unseen", "LUMO energy, unseen"]
+    good, *sure = (line.get_ydata() for line in display.lines_)
+    assert np.abs(good - [0.3, 0.9]).max() < 0.08 and max(sure[0].max(), sure[1].max()) < 0.3
+    for k, (column, side) in enumerate([(0, groups == "seen"), (0, groups != "seen")]):
+        one = interval_coverage(y[side, column], mean[side, column], std[side, column])
+        assert display.coverage_90[k] == one
+    with pytest.raises(ValueError, match="groups has 3"):
+        CalibrationDisplay.from_predictions(y, mean, std, groups=[0, 1, 1])
+    with pytest.raises(ValueError, match=r"groups has shape \(400, 2\)"):
+        CalibrationDisplay.from_predictions(y, mean, std, groups=std)
+
+
 def test_every_target_has_its_calibration_curve():
     y = np.random.default_rng(0).normal(size=(400, 2))
     std = np.ones((400, 2)) * [1.0, 0.2]

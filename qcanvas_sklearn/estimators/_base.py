@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -22,6 +23,7 @@ from .._validation import check_n_rows, check_weight
 from ..inputs import InputSpec, Reader, open_reader
 from ..nn import Ensemble
 from ..training import (
+    ExtrapolationCalibration,
     Rows,
     SpreadCalibration,
     TargetBlock,
@@ -41,6 +43,7 @@ from ._checks import (
     check_passed,
     check_shared_parameters,
 )
+from ._extrapolation import unseen_members
 from ._provenance import provenance
 from ._split import hold_out
 from ._stream import HeldBack
@@ -224,6 +227,12 @@ class NetEstimator(BaseEstimator):
         """What makes standard deviations of an ensemble's spread, where the task has any."""
         return None
 
+    def _calibrate_unseen(
+        self, data: TrainingData, plan: TrainingPlan, device: torch.device
+    ) -> tuple[ExtrapolationCalibration | None, bool]:
+        """What makes standard deviations where elements are new; whether it was broken off."""
+        return None, False
+
     def _plan(self, **overrides: Any) -> TrainingPlan:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max - 1)
         plan = TrainingPlan(
@@ -321,6 +330,11 @@ class NetEstimator(BaseEstimator):
             net, data, watched, plan, device, keep_optimizer=stream
         )
         self.calibration_ = self._calibrate(net, valid)
+        if not continuing:
+            self.extrapolation_ = None
+            if not (stream or interrupted):
+                epochs = replace(plan, max_epochs=len(history_frame(net)))
+                self.extrapolation_, interrupted = self._calibrate_unseen(data, epochs, device)
         self.net_, self._built_with = net, self._architecture()
         self._describe(learned, set(self.elements_) if continuing else set())
         return interrupted
@@ -382,8 +396,10 @@ class NetEstimator(BaseEstimator):
         """What the outputs of the network are."""
         return self._targets
 
-    def _build(self, rows: Rows, plan: TrainingPlan) -> NeuralNet:
-        spec = self._network_targets()
+    def _build(
+        self, rows: Rows, plan: TrainingPlan, n_members: int | None = None
+    ) -> NeuralNet:
+        spec, n_members = self._network_targets(), n_members or self.n_members
         network_params = {
             **self.reader_.network_params(rows),
             "n_outputs": spec.n_targets,
@@ -392,13 +408,35 @@ class NetEstimator(BaseEstimator):
         module, params = self.reader_.wrap(
             self._network, network_params, spec.parity.tolist()
         )
-        if self.n_members == 1:
+        if n_members == 1:
             return build_net(module, params, plan)
-        stack = {"n_members": self.n_members, "network": module, "network_params": params}
+        stack = {"n_members": n_members, "network": module, "network_params": params}
         return build_net(Ensemble, stack, plan)
 
     def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
         """Bring a new net to where its training starts."""
+
+    def count_unseen_elements(self, X: Any) -> NDArray[np.int64]:
+        """Number of atoms of each row whose element was not among the training pairs.
+
+        Errors are larger where it is above zero, and predictions are refused there unless
+        ``unseen_elements="allow"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Of the kind that the estimator was fitted on.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            0, 1 or 2; 0 for the rows of a plain table, which holds no elements.
+        """
+        check_is_fitted(self, "net_")
+        return self._unseen(self.reader_.read(self, X)).sum(axis=1)
+
+    def _unseen(self, rows: Rows) -> NDArray[np.bool_]:
+        return unseen_members(self.reader_.members(rows), self.elements_)
 
     def _known_rows(self, X: Any) -> Rows:
         """Rows to predict, of elements that the model may be asked about."""

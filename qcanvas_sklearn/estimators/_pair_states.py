@@ -221,14 +221,18 @@ class PairStates(_Shell):
         return len(X)
 
     def _states(
-        self, X: Any, distance: Array | None = None, repeats: int = 1, *,
+        self, X: Any, distance: Array | None = None, repeats: int = 1
+    ) -> list[States]:
+        return self._states_of(self._known_rows(X), distance, repeats)
+
+    def _states_of(
+        self, rows: Any, distance: Array | None = None, repeats: int = 1, *,
         out_of_fold: bool = False, forces: bool = False,
     ) -> list[States]:  # fmt: skip
         """States of pairs, each repeated, by member.
 
         Out of fold, a member has the states of those rows alone that it did not learn from.
         """
-        rows: Any = self._known_rows(X)
         arrays = {name: np.repeat(a, repeats, axis=0) for name, a in rows.arrays.items()}
         if distance is not None:
             arrays["distance"] = distance

@@ -114,7 +114,8 @@ class QCanvasClassifier(NetClassifier, QCanvasFamily):
     unseen_elements : {"error", "allow"}, default="error"
         What ``predict`` does with an element that was not among the training pairs:
         refuse it by name, or extrapolate with an embedding that was never trained.
-        Set it to "allow" to score element-disjoint splits.
+        Set it to "allow" to score element-disjoint splits;
+        :meth:`count_unseen_elements` flags such pairs.
     device : str, default="auto"
         Device to train and predict on, as torch names it; "auto" is CUDA where present.
         Training is in single precision, prediction on the CPU and on CUDA in double precision

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_scalar
@@ -16,7 +17,15 @@ from skorch import NeuralNet
 from .._validation import align_columns, check_observed, read_labels
 from ..metrics import masked_r2_score
 from ..targets import consistent_targets, target_parity
-from ..training import SpreadCalibration, TargetScaler, TrainingData
+from ..training import (
+    ExtrapolationCalibration,
+    Rows,
+    SpreadCalibration,
+    TargetScaler,
+    TrainingData,
+    TrainingPlan,
+)
+from ._extrapolation import extrapolation_std, left_out_calibration
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -63,7 +72,9 @@ class NetRegressor(RegressorMixin, _Shell):
             an ensemble the mean.
         y_std : ndarray of the same shape
             Standard deviations in the same units, if asked for: the spread of the members,
-            scaled so that the 90 % intervals cover 90 % of the validation rows.
+            scaled so that the 90 % intervals cover 90 % of the validation rows; for pairs
+            with unseen elements (see :meth:`count_unseen_elements`) at least what elements
+            that were left out of training on purpose were mispredicted by.
 
         Raises
         ------
@@ -71,8 +82,15 @@ class NetRegressor(RegressorMixin, _Shell):
             If X is of another kind, or holds an element that was not among the training
             pairs while ``unseen_elements="error"``; if standard deviations are asked of a
             single net.
+
+        Warns
+        -----
+        UserWarning
+            If standard deviations of pairs with unseen elements are asked for, and there is
+            nothing to calibrate them with: they are those of the training labels then.
         """
-        outputs = self._outputs(self._known_rows(X))
+        rows = self._known_rows(X)
+        outputs = self._outputs(rows)
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
             raise ValueError(
@@ -84,12 +102,39 @@ class NetRegressor(RegressorMixin, _Shell):
         if not return_std:
             return mean
         assert self.calibration_ is not None  # fitted with every ensemble
-        std = self.calibration_.std(self._derived(outputs))
+        std = self._widened(self.calibration_.std(self._derived(outputs)), rows)
         return mean, std[:, 0] if self._single_output else std
 
     def _centre(self, outputs: Array) -> Array:
         """What an ensemble (n, m, k) predicts, (n, k)."""
         return outputs.mean(axis=1)
+
+    def _widened(self, std: Array, rows: Rows) -> Array:
+        """Standard deviations (n, t), where elements are new at least those at such ones."""
+        new = np.flatnonzero(self._unseen(rows).any(axis=1))
+        if not len(new):
+            return std
+        wide = np.full((len(new), std.shape[1]), np.nan)
+        if self.extrapolation_ is not None:
+            members = self.reader_.members(rows)[new]
+            wide = extrapolation_std(self.extrapolation_, members, self.elements_)
+        unknown = np.isnan(wide)
+        if unknown.any():
+            warnings.warn(
+                f"standard deviations of {unknown.any(axis=1).sum()} pairs with unseen "
+                "elements are those of the training labels: there are no errors of left-out "
+                "elements to calibrate them with, which takes a fit from scratch with "
+                'unseen_elements="allow" and enough pairs of two elements or more',
+                UserWarning,
+                stacklevel=3,
+            )
+            wide = np.where(unknown, self._label_spread(), wide)
+        std[new] = np.fmax(std[new], wide)
+        return std
+
+    def _label_spread(self) -> Array:
+        """Mean absolute deviation of each target's training labels (t,)."""
+        return self.scaler_.scale
 
     def _derived(self, outputs: Array) -> Array:
         """Predictions (..., t) in the user's units, moved to where the identities hold."""
@@ -171,6 +216,28 @@ class NetRegressor(RegressorMixin, _Shell):
                 stacklevel=5,
             )
         return calibration
+
+    def _calibrate_unseen(
+        self, data: TrainingData, plan: TrainingPlan, device: torch.device
+    ) -> tuple[ExtrapolationCalibration | None, bool]:
+        if self.n_members == 1 or self.unseen_elements == "error":
+            return None, False
+
+        return left_out_calibration(
+            data, self.reader_.members(data.rows), self._labels(data), self._single_net,
+            self._left_out_errors, plan, device,
+        )  # fmt: skip
+
+    def _single_net(self, plan: TrainingPlan, data: TrainingData) -> NeuralNet:
+        """A new net without an ensemble, ready to learn from some data."""
+        net = self._build(data.rows, plan, n_members=1)
+        self._prepare(net, data)
+        return net
+
+    def _left_out_errors(self, net: NeuralNet, data: TrainingData) -> Array:
+        """Absolute errors (n, t) of another net for rows that it has not seen."""
+        outputs = self._outputs(self._without_labels(data.rows), net)
+        return np.abs(self._derived(outputs) - self._labels(data))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

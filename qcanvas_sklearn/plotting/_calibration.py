@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 
+from .._validation import check_n_rows
 from ..metrics import calibration_error, coverage_curve, interval_coverage
 from ._common import COLOURS, COLUMN, canvas, name_of, require_matplotlib
-from ._outcomes import read_outcomes
+from ._outcomes import Outcomes, read_outcomes
 
 __all__ = ["CalibrationDisplay"]
 
@@ -39,7 +40,7 @@ class CalibrationDisplay:
     coverage_90 : ndarray of shape (t,)
         Shares of the labels inside the 90 % intervals.
     keys : sequence of str of length t
-        Names of the targets.
+        Names of the targets, with those of groups behind them where rows are split.
 
     Attributes
     ----------
@@ -90,6 +91,7 @@ class CalibrationDisplay:
         *,
         levels: ArrayLike | None = None,
         target: str | Sequence[str] | None = None,
+        groups: ArrayLike | None = None,
         ax: Any = None,
     ) -> CalibrationDisplay:
         """Plot given predictions and their standard deviations.
@@ -108,6 +110,9 @@ class CalibrationDisplay:
         target : str, sequence of str or None, default=None
             Columns of a DataFrame to show, or the names of an array's columns; groups of
             targets stand for their members. None shows all.
+        groups : array-like of shape (n,), default=None
+            What each row counts to, as ``model.count_unseen_elements(X)`` does: a curve
+            for each value.
         ax : Axes or None, default=None
             As in :meth:`plot`.
 
@@ -121,11 +126,11 @@ class CalibrationDisplay:
             If matplotlib is not installed.
         ValueError
             If shapes or names do not match, a standard deviation is not positive, or a
-            target has no observed label.
+            target has no observed label (in a group, it has no curve).
         """
         require_matplotlib(cls)
-        keys, true, predicted = read_outcomes(y_true, y_pred, y_std, target=target)
-        samples = (true, *predicted)
+        outcomes = read_outcomes(y_true, y_pred, y_std, target=target)
+        keys, samples = _by_group(outcomes, groups)
         each: Any = {"multioutput": "raw_values"}
         expected, observed = coverage_curve(*samples, levels=levels, **each)
         return cls(
@@ -145,6 +150,7 @@ class CalibrationDisplay:
         *,
         levels: ArrayLike | None = None,
         target: str | Sequence[str] | None = None,
+        groups: ArrayLike | None = None,
         ax: Any = None,
     ) -> CalibrationDisplay:
         """Predict with standard deviations and plot.
@@ -161,6 +167,8 @@ class CalibrationDisplay:
         levels : array-like of shape (k,), default=None
             As in :meth:`from_predictions`.
         target : str, sequence of str or None, default=None
+            As in :meth:`from_predictions`.
+        groups : array-like of shape (n,), default=None
             As in :meth:`from_predictions`.
         ax : Axes or None, default=None
             As in :meth:`plot`.
@@ -186,7 +194,9 @@ class CalibrationDisplay:
                 "not take return_std"
             )
         pred, std = estimator.predict(X, return_std=True)
-        return cls.from_predictions(y, pred, std, levels=levels, target=target, ax=ax)
+        return cls.from_predictions(
+            y, pred, std, levels=levels, target=target, groups=groups, ax=ax
+        )
 
     def plot(self, ax: Any = None) -> CalibrationDisplay:
         """Draw the display.
@@ -229,3 +239,25 @@ class CalibrationDisplay:
                 title="calibration error, coverage of the 90 % intervals",
             )  # fmt: skip
         return self
+
+
+def _by_group(
+    outcomes: Outcomes, groups: ArrayLike | None
+) -> tuple[list[str], tuple[NDArray[np.float64], ...]]:
+    """Names, and labels, means and deviations, with a column for each target and group."""
+    keys, true, predicted = outcomes
+    if groups is None:
+        return keys, (true, *predicted)
+    group_of_row = np.asarray(groups)
+    if group_of_row.ndim != 1:
+        raise ValueError(f"groups has shape {group_of_row.shape}, expected ({len(true)},)")
+    check_n_rows(group_of_row, len(true), input_name="groups")
+    names, columns, kept = [], [], []
+    for j, key in enumerate(keys):
+        for group in np.unique(group_of_row):
+            labels = np.where(group_of_row == group, true[:, j], np.nan)
+            if np.isfinite(labels).any():
+                names.append(f"{name_of(key)}, {group}")
+                columns.append(labels)
+                kept.append(j)
+    return names, (np.column_stack(columns), *(values[:, kept] for values in predicted))

@@ -1,6 +1,6 @@
 """Training: skorch wiring, device-resident batches, target blocks, masked losses."""
 
-from .calibration import SpreadCalibration
+from .calibration import ExtrapolationCalibration, SpreadCalibration, element_distance
 from .data import TrainingData
 from .devices import precision, repeatable, resolve_device
 from .engine import (
@@ -19,6 +19,7 @@ from .targets import TargetBlock
 
 __all__ = [
     "DenseRows",
+    "ExtrapolationCalibration",
     "LOSSES",
     "MaskedLoss",
     "Rate",
@@ -30,6 +31,7 @@ __all__ = [
     "TrainingData",
     "TrainingPlan",
     "build_net",
+    "element_distance",
     "evaluation_module",
     "feature_scaling",
     "history_frame",
