@@ -70,7 +70,9 @@ class DimeNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairDimeNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 1

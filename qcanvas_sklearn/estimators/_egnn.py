@@ -63,7 +63,9 @@ class EGNNFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairEGNN
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3

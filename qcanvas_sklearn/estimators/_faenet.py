@@ -69,7 +69,9 @@ class FAENetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairFAENet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3

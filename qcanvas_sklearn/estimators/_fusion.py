@@ -83,8 +83,10 @@ class FusionFamily(NetEstimator):
 
     _network: ClassVar[type[nn.Module]] = PairFusion
     _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "vector", "image"), descriptors=True,
-    )  # fmt: skip
+        ("z", "atom", "pair", "vector", "image"),
+        relative_populations=True,
+        descriptors=True,
+    )
 
     graph: str = "schnet"
     image: str = "cnn"

@@ -73,7 +73,9 @@ class GotenNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGotenNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 80
     n_layers: int = 2

@@ -67,7 +67,9 @@ class QuantumShellNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = QuantumShellNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "image"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "image"), relative_populations=True
+    )
 
     n_filters: int = 16
     n_stages: int = 3

@@ -66,7 +66,9 @@ class SchNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairSchNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3

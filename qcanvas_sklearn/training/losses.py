@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,13 @@ def _log_loss(logits: Tensor, target: Tensor, reduction: str = "none") -> Tensor
     return -target.shape[-1] * target * logits.log_softmax(dim=-1)
 
 
+#: Deviation, in mean absolute deviations of the labels, below which "huber" is quadratic.
+_HUBER_DEVIATION = 0.1
+
 #: Element-wise losses by name; the last one is for one-hot classes.
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "smooth_l1": functional.smooth_l1_loss,
+    "huber": partial(functional.smooth_l1_loss, beta=_HUBER_DEVIATION),
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
     "log_loss": _log_loss,
@@ -39,8 +44,9 @@ class MaskedLoss(nn.Module):
 
     Parameters
     ----------
-    loss : {"smooth_l1", "absolute_error", "squared_error", "log_loss"}
-        Element-wise loss. The outputs that "log_loss" takes are logits.
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error", "log_loss"}
+        Element-wise loss. "smooth_l1" and "huber" are quadratic for errors below 1 and 0.1,
+        and rise with slope 1 beyond. The outputs that "log_loss" takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:
