@@ -23,7 +23,11 @@ class FAENetFamily(NetEstimator):
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and
     the pair's scalars (the ten mean-pooled image channels). The atoms' features are
     averaged over the two frames of the bond, which makes them exactly invariant under
-    rotation. Nodes carry a one-hot element and the electron population.
+    rotation. Nodes carry a one-hot element and the electron population,
+    less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ class FAENetRegressor(NetRegressor, FAENetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. Missing labels do not count.
     n_members : int, default=1

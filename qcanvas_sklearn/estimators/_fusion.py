@@ -23,7 +23,10 @@ class FusionFamily(NetEstimator):
 
     One branch passes messages on the two-atom graph, the other looks at the ten channels.
     Each is the network of one of the other estimators up to its read-out, and both see the
-    elements, the populations and the bond length.
+    elements, the populations (less those of the free atoms) and the bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -139,7 +142,7 @@ class FusionRegressor(NetRegressor, FusionFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. Missing labels do not count.
     n_members : int, default=1

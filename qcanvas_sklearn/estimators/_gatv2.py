@@ -20,9 +20,12 @@ __all__ = ["GATv2Classifier", "GATv2Regressor"]
 class GATv2Family(NetEstimator):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -102,7 +105,7 @@ class GATv2Regressor(NetRegressor, GATv2Family):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. Missing labels do not count.
     n_members : int, default=1

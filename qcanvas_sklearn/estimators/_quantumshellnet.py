@@ -22,7 +22,11 @@ class QuantumShellNetFamily(NetEstimator):
 
     Residual stages of convolution, each halving the resolution, then mean and maximum of
     every feature map and of every channel of the image itself; the atoms enter by a
-    one-hot element and the electron population, the pair by its bond length.
+    one-hot element and the electron population, less that of the free atom, the pair by
+    its bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ class QuantumShellNetRegressor(NetRegressor, QuantumShellNetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. Missing labels do not count.
     n_members : int, default=1
