@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -82,6 +82,8 @@ class FAENetFamily(NetEstimator):
     n_radial: int = 32
     cutoff: float = 8.0
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -98,6 +98,8 @@ class FusionFamily(NetEstimator):
     n_layers: int = 2
     n_heads: int = 4
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
     def _check_parameters(self) -> None:
         for name, table in (("graph", GRAPHS), ("image", IMAGES), ("fusion", FUSIONS)):

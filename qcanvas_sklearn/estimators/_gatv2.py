@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -75,6 +75,8 @@ class GATv2Family(NetEstimator):
     n_layers: int = 3
     n_heads: int = 4
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)

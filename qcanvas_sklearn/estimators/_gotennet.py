@@ -90,6 +90,7 @@ class GotenNetFamily(NetEstimator):
     dropout: float = 0.0
     _: KW_ONLY
     lr: float = 1e-3
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)

@@ -81,6 +81,7 @@ class QuantumShellNetFamily(NetEstimator):
     dropout: float = 0.0
     _: KW_ONLY
     max_epochs: int = 60
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
