@@ -93,7 +93,11 @@ class FAENetRegressor(NetRegressor, FAENetFamily):
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and
     the pair's scalars (the ten mean-pooled image channels). The atoms' features are
     averaged over the two frames of the bond, which makes them exactly invariant under
-    rotation. Nodes carry a one-hot element and the electron population.
+    rotation. Nodes carry a one-hot element and the electron population,
+    less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -117,9 +121,11 @@ class FAENetRegressor(NetRegressor, FAENetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together as one stacked network.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -243,7 +249,11 @@ class FAENetClassifier(NetClassifier, FAENetFamily):
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and
     the pair's scalars (the ten mean-pooled image channels). The atoms' features are
     averaged over the two frames of the bond, which makes them exactly invariant under
-    rotation. Nodes carry a one-hot element and the electron population.
+    rotation. Nodes carry a one-hot element and the electron population,
+    less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

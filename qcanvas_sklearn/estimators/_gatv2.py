@@ -83,9 +83,12 @@ class GATv2Family(NetEstimator):
 class GATv2Regressor(NetRegressor, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -107,9 +110,11 @@ class GATv2Regressor(NetRegressor, GATv2Family):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together as one stacked network.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -228,9 +233,12 @@ class GATv2Regressor(NetRegressor, GATv2Family):
 class GATv2Classifier(NetClassifier, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

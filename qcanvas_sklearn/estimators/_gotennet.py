@@ -101,8 +101,12 @@ class GotenNetRegressor(NetRegressor, GotenNetFamily):
     Each attends to itself and to the other, through filters that are drawn from the bond
     length, expanded in Gaussians, and from the pair's scalars (the ten mean-pooled image
     channels); inner products of the atoms' features refine the filters from layer to
-    layer. Nodes carry a one-hot element and the electron population. All directions in a
-    pair are those of the bond: higher degrees add channels, but no angles.
+    layer. Nodes carry a one-hot element and the electron population, less that of the
+    free atom. All directions in a pair are those of the bond: higher degrees add channels,
+    but no angles.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -130,9 +134,11 @@ class GotenNetRegressor(NetRegressor, GotenNetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together as one stacked network.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -255,8 +261,12 @@ class GotenNetClassifier(NetClassifier, GotenNetFamily):
     Each attends to itself and to the other, through filters that are drawn from the bond
     length, expanded in Gaussians, and from the pair's scalars (the ten mean-pooled image
     channels); inner products of the atoms' features refine the filters from layer to
-    layer. Nodes carry a one-hot element and the electron population. All directions in a
-    pair are those of the bond: higher degrees add channels, but no angles.
+    layer. Nodes carry a one-hot element and the electron population, less that of the
+    free atom. All directions in a pair are those of the bond: higher degrees add channels,
+    but no angles.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
