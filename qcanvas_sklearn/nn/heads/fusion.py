@@ -211,7 +211,8 @@ class PairFusion(nn.Module):
     """A graph network and an image network that share one read-out.
 
     The branches are the networks of those names without their own read-outs. What the
-    fusion makes of them enters the read-out beside the pair's scalars.
+    fusion makes of them enters the read-out beside the pair's scalars, and the terms of the
+    atoms are added (`AtomTerms`), with the means of the channels among the pair's scalars.
 
     Parameters
     ----------

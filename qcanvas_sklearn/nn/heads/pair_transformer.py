@@ -162,13 +162,14 @@ class PairTransformer(nn.Module):
 
     .. math::
         T &= [\mathrm{tokens}(u_1, u_2, x);\; W_1 x_1 + b_1;\; \dots] \\
-        y &= \mathrm{head}(\mathrm{LN}(\mathrm{encoder}(T)_{0, 1, 2})) + A\,(u_1, u_2, x)
+        y &= \mathrm{head}(\mathrm{LN}(\mathrm{encoder}(T)_{0, 1, 2}))
+            + \mathrm{own}(u_1, u_2, x)
 
     The first three tokens, from which the outputs are read, are those of the pair and of
     the atoms; :math:`u_k` is the one-hot element, its descriptors and all scalars of an
     atom. One token follows for each per-atom amplitude (its values on both atoms:
     electrons, a shell's population, ...), and for each scalar of the pair. The last term
-    is linear: what each atom adds on its own.
+    is what each atom adds on its own (`AtomTerms`).
 
     Parameters
     ----------

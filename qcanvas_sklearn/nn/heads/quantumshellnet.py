@@ -44,7 +44,7 @@ class QuantumShellNet(nn.Module):
 
     The head also sees the mean and the maximum of every channel before the first
     convolution: an image is linear in a handful of amplitudes, and these two numbers pass
-    them on undistorted.
+    them on undistorted. What each atom adds on its own (`AtomTerms`) has the means too.
 
     Parameters
     ----------

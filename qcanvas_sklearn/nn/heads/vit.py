@@ -72,12 +72,13 @@ class PairViT(nn.Module):
     .. math::
         z_0 &= [\mathrm{tokens}(u_1, u_2, x);\; E p_{11} + r_1 + c_1;\; \dots] \\
         z_l &= \mathrm{block}_l(z_{l-1}) \\
-        y &= \mathrm{head}(\mathrm{LN}(z_L^0, z_L^1, z_L^2)) + A\,(u_1, u_2, x)
+        y &= \mathrm{head}(\mathrm{LN}(z_L^0, z_L^1, z_L^2)) + \mathrm{own}(u_1, u_2, x, \bar p)
 
     The first three tokens are those of the pair, in the place of the class token, and of
     the atoms; :math:`u_k` is the one-hot element, its descriptors and the scalars of an
     atom. Patches :math:`p_{ij}` with learned positions follow. Read-out is from the first
-    three; the last term is linear, what each atom adds on its own.
+    three. The last term is what each atom adds on its own (`AtomTerms`), with the means
+    :math:`\bar p` of the channels among the scalars of the pair.
 
     Parameters
     ----------
