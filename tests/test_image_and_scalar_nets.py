@@ -141,8 +141,8 @@ def test_the_parts_of_the_pair_mlp_are_even_and_odd():
     model, inputs = build("pair_mlp", [0])
     network, swapped = model.network, swap_by_hand(inputs)
     with torch.no_grad():
-        network.additive.weight.zero_()
-        network.response.weight.zero_()
+        network.own.additive.weight.zero_()
+        network.own.response.weight.zero_()
         network.odd.weight.zero_()
         torch.testing.assert_close(network(**swapped), network(**inputs))
         nn.init.normal_(network.odd.weight)
@@ -334,8 +334,8 @@ def test_atoms_respond_to_their_scalars_each_in_the_way_of_its_element():
     model, inputs = build("pair_mlp", [0])
     network = model.network
     with torch.no_grad():
-        nn.init.normal_(network.response.weight)
-        network.additive.weight.zero_()
+        nn.init.normal_(network.own.response.weight)
+        network.own.additive.weight.zero_()
         network.log_gain.fill_(-torch.inf)
         rows = torch.arange(len(inputs["z"]))
         own = network(**inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -23,7 +23,11 @@ class DimeNetFamily(NetEstimator):
     Messages live on the two directed edges and start from both atoms, the bond length in
     radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
     have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out.
+    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
+    electron population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -70,13 +74,17 @@ class DimeNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairDimeNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 1
     n_radial: int = 8
     cutoff: float = 8.0
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
@@ -86,7 +94,11 @@ class DimeNetRegressor(NetRegressor, DimeNetFamily):
     Messages live on the two directed edges and start from both atoms, the bond length in
     radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
     have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out.
+    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
+    electron population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -111,9 +123,11 @@ class DimeNetRegressor(NetRegressor, DimeNetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -246,7 +260,11 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
     Messages live on the two directed edges and start from both atoms, the bond length in
     radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
     have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out.
+    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
+    electron population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -23,7 +23,10 @@ class EGNNFamily(NetEstimator):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -63,11 +66,15 @@ class EGNNFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairEGNN
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
@@ -77,7 +84,10 @@ class EGNNRegressor(NetRegressor, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -97,9 +107,11 @@ class EGNNRegressor(NetRegressor, EGNNFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -230,7 +242,10 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

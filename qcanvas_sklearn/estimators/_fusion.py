@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -23,7 +23,10 @@ class FusionFamily(NetEstimator):
 
     One branch passes messages on the two-atom graph, the other looks at the ten channels.
     Each is the network of one of the other estimators up to its read-out, and both see the
-    elements, the populations and the bond length.
+    elements, the populations (less those of the free atoms) and the bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -83,8 +86,10 @@ class FusionFamily(NetEstimator):
 
     _network: ClassVar[type[nn.Module]] = PairFusion
     _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "vector", "image"), descriptors=True,
-    )  # fmt: skip
+        ("z", "atom", "pair", "vector", "image"),
+        relative_populations=True,
+        descriptors=True,
+    )
 
     graph: str = "schnet"
     image: str = "cnn"
@@ -93,6 +98,8 @@ class FusionFamily(NetEstimator):
     n_layers: int = 2
     n_heads: int = 4
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
     def _check_parameters(self) -> None:
         for name, table in (("graph", GRAPHS), ("image", IMAGES), ("fusion", FUSIONS)):
@@ -106,7 +113,10 @@ class FusionRegressor(NetRegressor, FusionFamily):
 
     One branch passes messages on the two-atom graph, the other looks at the ten channels.
     Each is the network of one of the other estimators up to its read-out, and both see the
-    elements, the populations and the bond length.
+    elements, the populations (less those of the free atoms) and the bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -137,9 +147,11 @@ class FusionRegressor(NetRegressor, FusionFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -277,7 +289,10 @@ class FusionClassifier(NetClassifier, FusionFamily):
 
     One branch passes messages on the two-atom graph, the other looks at the ten channels.
     Each is the network of one of the other estimators up to its read-out, and both see the
-    elements, the populations and the bond length.
+    elements, the populations (less those of the free atoms) and the bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

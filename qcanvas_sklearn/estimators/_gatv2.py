@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -20,9 +20,12 @@ __all__ = ["GATv2Classifier", "GATv2Regressor"]
 class GATv2Family(NetEstimator):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -64,21 +67,28 @@ class GATv2Family(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3
     n_heads: int = 4
     dropout: float = 0.0
+    _: KW_ONLY
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
 class GATv2Regressor(NetRegressor, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -100,9 +110,11 @@ class GATv2Regressor(NetRegressor, GATv2Family):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -230,9 +242,12 @@ class GATv2Regressor(NetRegressor, GATv2Family):
 class GATv2Classifier(NetClassifier, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features).
-    Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

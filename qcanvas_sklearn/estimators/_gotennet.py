@@ -24,8 +24,12 @@ class GotenNetFamily(NetEstimator):
     Each attends to itself and to the other, through filters that are drawn from the bond
     length, expanded in Gaussians, and from the pair's scalars (the ten mean-pooled image
     channels); inner products of the atoms' features refine the filters from layer to
-    layer. Nodes carry a one-hot element and the electron population. All directions in a
-    pair are those of the bond: higher degrees add channels, but no angles.
+    layer. Nodes carry a one-hot element and the electron population, less that of the
+    free atom. All directions in a pair are those of the bond: higher degrees add channels,
+    but no angles.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -73,7 +77,9 @@ class GotenNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGotenNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 80
     n_layers: int = 2
@@ -84,6 +90,7 @@ class GotenNetFamily(NetEstimator):
     dropout: float = 0.0
     _: KW_ONLY
     lr: float = 1e-3
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
@@ -94,8 +101,12 @@ class GotenNetRegressor(NetRegressor, GotenNetFamily):
     Each attends to itself and to the other, through filters that are drawn from the bond
     length, expanded in Gaussians, and from the pair's scalars (the ten mean-pooled image
     channels); inner products of the atoms' features refine the filters from layer to
-    layer. Nodes carry a one-hot element and the electron population. All directions in a
-    pair are those of the bond: higher degrees add channels, but no angles.
+    layer. Nodes carry a one-hot element and the electron population, less that of the
+    free atom. All directions in a pair are those of the bond: higher degrees add channels,
+    but no angles.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -123,9 +134,11 @@ class GotenNetRegressor(NetRegressor, GotenNetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -257,8 +270,12 @@ class GotenNetClassifier(NetClassifier, GotenNetFamily):
     Each attends to itself and to the other, through filters that are drawn from the bond
     length, expanded in Gaussians, and from the pair's scalars (the ten mean-pooled image
     channels); inner products of the atoms' features refine the filters from layer to
-    layer. Nodes carry a one-hot element and the electron population. All directions in a
-    pair are those of the bond: higher degrees add channels, but no angles.
+    layer. Nodes carry a one-hot element and the electron population, less that of the
+    free atom. All directions in a pair are those of the bond: higher degrees add channels,
+    but no angles.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

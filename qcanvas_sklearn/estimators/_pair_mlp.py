@@ -116,9 +116,11 @@ class PairMLPRegressor(NetRegressor, PairMLPFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="absolute_error"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="absolute_error"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard

@@ -25,8 +25,10 @@ class PairTransformerFamily(NetEstimator):
     the atoms (electrons, populations of a shell or of the orbitals along the bond, on
     both atoms), and each scalar of the pair (bond length, the mean of each channel where
     a table has an image). Outputs are read from the tokens of the pair and the atoms
-    behind a pre-norm transformer encoder, and have a term that is linear in the scalars
-    besides.
+    behind a pre-norm transformer encoder.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -100,8 +102,10 @@ class PairTransformerRegressor(NetRegressor, PairTransformerFamily):
     the atoms (electrons, populations of a shell or of the orbitals along the bond, on
     both atoms), and each scalar of the pair (bond length, the mean of each channel where
     a table has an image). Outputs are read from the tokens of the pair and the atoms
-    behind a pre-norm transformer encoder, and have a term that is linear in the scalars
-    besides.
+    behind a pre-norm transformer encoder.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -123,9 +127,11 @@ class PairTransformerRegressor(NetRegressor, PairTransformerFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="absolute_error"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="absolute_error"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -265,8 +271,10 @@ class PairTransformerClassifier(NetClassifier, PairTransformerFamily):
     the atoms (electrons, populations of a shell or of the orbitals along the bond, on
     both atoms), and each scalar of the pair (bond length, the mean of each channel where
     a table has an image). Outputs are read from the tokens of the pair and the atoms
-    behind a pre-norm transformer encoder, and have a term that is linear in the scalars
-    besides.
+    behind a pre-norm transformer encoder.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

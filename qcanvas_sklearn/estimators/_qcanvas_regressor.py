@@ -145,7 +145,7 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.1
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="absolute_error"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="absolute_error"
         Loss of the network, on what tight binding leaves, divided by its mean absolute
         deviation. Missing labels do not count.
     n_members : int, default=5

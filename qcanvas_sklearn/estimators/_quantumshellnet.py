@@ -22,7 +22,11 @@ class QuantumShellNetFamily(NetEstimator):
 
     Residual stages of convolution, each halving the resolution, then mean and maximum of
     every feature map and of every channel of the image itself; the atoms enter by a
-    one-hot element and the electron population, the pair by its bond length.
+    one-hot element and the electron population, less that of the free atom, the pair by
+    its bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -67,7 +71,9 @@ class QuantumShellNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = QuantumShellNet
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "image"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "image"), relative_populations=True
+    )
 
     n_filters: int = 16
     n_stages: int = 3
@@ -75,6 +81,7 @@ class QuantumShellNetFamily(NetEstimator):
     dropout: float = 0.0
     _: KW_ONLY
     max_epochs: int = 60
+    loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
@@ -83,7 +90,11 @@ class QuantumShellNetRegressor(NetRegressor, QuantumShellNetFamily):
 
     Residual stages of convolution, each halving the resolution, then mean and maximum of
     every feature map and of every channel of the image itself; the atoms enter by a
-    one-hot element and the electron population, the pair by its bond length.
+    one-hot element and the electron population, less that of the free atom, the pair by
+    its bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -106,9 +117,11 @@ class QuantumShellNetRegressor(NetRegressor, QuantumShellNetFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="smooth_l1"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -240,7 +253,11 @@ class QuantumShellNetClassifier(NetClassifier, QuantumShellNetFamily):
 
     Residual stages of convolution, each halving the resolution, then mean and maximum of
     every feature map and of every channel of the image itself; the atoms enter by a
-    one-hot element and the electron population, the pair by its bond length.
+    one-hot element and the electron population, less that of the free atom, the pair by
+    its bond length.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

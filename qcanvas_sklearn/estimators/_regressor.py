@@ -44,7 +44,9 @@ else:
 class NetRegressor(RegressorMixin, _Shell):
     """Predictions in the user's units, their uncertainty, and a score that knows NaN."""
 
-    _losses: ClassVar[tuple[str, ...]] = ("smooth_l1", "absolute_error", "squared_error")
+    _losses: ClassVar[tuple[str, ...]] = (
+        "smooth_l1", "huber", "absolute_error", "squared_error",
+    )  # fmt: skip
     _calibrates: ClassVar[bool] = True
 
     derive: bool = False

@@ -23,8 +23,10 @@ class ViTFamily(NetEstimator):
     The image is cut into patches, each a token with a learned position. Two tokens carry
     the atoms (element, its descriptors, populations less those of the free atom), and one
     the pair: symmetric functions of the atoms, the bond length and other scalars. A
-    pre-norm transformer encoder follows; outputs are read from the pair and the atoms,
-    and have a term that is linear in the scalars besides.
+    pre-norm transformer encoder follows; outputs are read from the pair and the atoms.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -96,8 +98,10 @@ class ViTRegressor(NetRegressor, ViTFamily):
     The image is cut into patches, each a token with a learned position. Two tokens carry
     the atoms (element, its descriptors, populations less those of the free atom), and one
     the pair: symmetric functions of the atoms, the bond length and other scalars. A
-    pre-norm transformer encoder follows; outputs are read from the pair and the atoms,
-    and have a term that is linear in the scalars besides.
+    pre-norm transformer encoder follows; outputs are read from the pair and the atoms.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------
@@ -122,9 +126,11 @@ class ViTRegressor(NetRegressor, ViTFamily):
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"smooth_l1", "absolute_error", "squared_error"}, default="absolute_error"
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="absolute_error"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
-        mean absolute deviation over the training rows. Missing labels do not count.
+        mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -260,8 +266,10 @@ class ViTClassifier(NetClassifier, ViTFamily):
     The image is cut into patches, each a token with a learned position. Two tokens carry
     the atoms (element, its descriptors, populations less those of the free atom), and one
     the pair: symmetric functions of the atoms, the bond length and other scalars. A
-    pre-norm transformer encoder follows; outputs are read from the pair and the atoms,
-    and have a term that is linear in the scalars besides.
+    pre-norm transformer encoder follows; outputs are read from the pair and the atoms.
+
+    Every output also has a term of each atom, linear in its scalars with coefficients of
+    its element.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 __all__ = [
     "AtomFeatures",
     "SinglePrecision",
+    "atom_features",
     "element_one_hot",
     "mlp",
 ]
@@ -44,8 +45,8 @@ class AtomFeatures(nn.Module):
 
     def forward(self, z: Tensor, scalars: Tensor) -> Tensor:
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_features)."""
-        one_hot = element_one_hot(z, self.n_elements, scalars.dtype)
-        return torch.cat([one_hot, self.descriptors[z], scalars], dim=-1)
+        described = torch.cat([self.descriptors[z], scalars], dim=-1)
+        return atom_features(z, described, self.n_elements)
 
 
 class SinglePrecision(nn.Sequential):
@@ -81,3 +82,8 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 def element_one_hot(z: Tensor, n_elements: int, dtype: torch.dtype) -> Tensor:
     """One-hot elements of shape (..., n_elements); all zero where z is 0."""
     return nn.functional.one_hot(z, n_elements + 1)[..., 1:].to(dtype)
+
+
+def atom_features(z: Tensor, scalars: Tensor, n_elements: int) -> Tensor:
+    """One-hot elements (..., n_elements), and the scalars (..., k) behind them."""
+    return torch.cat([element_one_hot(z, n_elements, scalars.dtype), scalars], dim=-1)

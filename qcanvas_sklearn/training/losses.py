@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,13 @@ def _pseudo_huber(output: Tensor, target: Tensor, reduction: str = "none") -> Te
     return error.square() / (1 + torch.sqrt(1 + error.square()))
 
 
+#: Deviation, in mean absolute deviations of the labels, below which "huber" is quadratic.
+_HUBER_DEVIATION = 0.1
+
 #: Element-wise losses by name; the last one is for one-hot classes.
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "smooth_l1": functional.smooth_l1_loss,
+    "huber": partial(functional.smooth_l1_loss, beta=_HUBER_DEVIATION),
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
     "pseudo_huber": _pseudo_huber,
@@ -48,9 +53,10 @@ class MaskedLoss(nn.Module):
 
     Parameters
     ----------
-    loss : {"smooth_l1", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
-        Element-wise loss; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The outputs that
-        "log_loss" takes are logits.
+    loss : {"smooth_l1", "huber", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
+        Element-wise loss. "smooth_l1" and "huber" are quadratic for errors below 1 and 0.1,
+        and rise with slope 1 beyond; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The
+        outputs that "log_loss" takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:

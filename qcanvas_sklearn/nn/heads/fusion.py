@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import mlp
+from ..layers import atom_features
+from ._atom_terms import ReadOut, with_channel_means
 from .gatv2 import PairGATv2
 from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
 from .quantumshellnet import QuantumShellNet
@@ -210,7 +211,8 @@ class PairFusion(nn.Module):
     """A graph network and an image network that share one read-out.
 
     The branches are the networks of those names without their own read-outs. What the
-    fusion makes of them enters the read-out beside the pair's scalars.
+    fusion makes of them enters the read-out beside the pair's scalars, and the terms of the
+    atoms are added (`AtomTerms`), with the means of the channels among the pair's scalars.
 
     Parameters
     ----------
@@ -272,6 +274,7 @@ class PairFusion(nn.Module):
             "n_pair": n_pair, "n_channels": n_channels, "n_outputs": 0, "dropout": dropout,
             "n_hidden": n_hidden, "n_layers": n_layers, "n_heads": n_heads,
         }  # fmt: skip
+        self.n_elements = n_elements
         self.graph = _construct(GRAPHS[graph], params)
         self.image = None
         n_fused = 2 * n_hidden
@@ -283,7 +286,7 @@ class PairFusion(nn.Module):
             self.fuse = _construct(FUSIONS[fusion], {**params, **widths})
             n_fused = self.fuse.n_fused
         sizes = [n_fused + n_pair, n_hidden, n_hidden, n_outputs]
-        self.readout = mlp(sizes, dropout)
+        self.readout = ReadOut(sizes, n_elements, n_atom, n_pair + n_channels, dropout)
 
     def forward(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor, image: Tensor | None = None
@@ -294,4 +297,6 @@ class PairFusion(nn.Module):
             fused = atoms.flatten(1)
         else:
             fused = self.fuse(atoms, *self.image.encode(z, atom, pair, image))
-        return self.readout(torch.cat([fused, pair], dim=-1))
+        read = torch.cat([fused, pair], dim=-1)
+        features = atom_features(z, atom, self.n_elements)
+        return self.readout(read, features, with_channel_means(pair, image))

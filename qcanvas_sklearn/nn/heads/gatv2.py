@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ..cores.gatv2 import DenseGATv2Conv
-from ..layers import element_one_hot, mlp
+from ..layers import atom_features, mlp
+from ._atom_terms import ReadOut
 
 __all__ = ["PairGATv2"]
 
@@ -17,7 +18,7 @@ class PairGATv2(nn.Module):
     Nodes carry a one-hot element and per-atom scalars (the electron population). Edges
     carry the pair's scalars (the ten mean-pooled channels, the bond length) and the bond
     vector, with opposite signs in the two directions. The read-out sees both atoms and
-    the edge.
+    the pair's scalars, and adds the terms of the atoms (`AtomTerms`).
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class PairGATv2(nn.Module):
         )
         if n_outputs:
             sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
-            self.readout = mlp(sizes, dropout)
+            self.readout = ReadOut(sizes, n_elements, n_atom, n_pair, dropout)
 
     def edges(self, pair: Tensor, vector: Tensor) -> Tensor:
         """Edge features (b, i, j, n_pair + 3); a self-loop repeats the incoming edge."""
@@ -78,8 +79,7 @@ class PairGATv2(nn.Module):
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
         edge = self.edges(pair, vector)
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        x = self.embed(torch.cat([one_hot, atom], dim=-1))
+        x = self.embed(atom_features(z, atom, self.n_elements))
         for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
             x = x + update(conv(norm(x), edge)[0])
         return x
@@ -87,4 +87,5 @@ class PairGATv2(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         x = self.encode(z, atom, pair, vector)
-        return self.readout(torch.cat([x.flatten(1), pair], dim=-1))
+        read = torch.cat([x.flatten(1), pair], dim=-1)
+        return self.readout(read, atom_features(z, atom, self.n_elements), pair)

@@ -11,7 +11,8 @@ from ..cores.faenet import FAENet, average_over_frames, pair_frames
 from ..cores.gotennet import GotenNet
 from ..cores.schnet import SchNet
 from ..graphs import pair_graphs
-from ..layers import element_one_hot, mlp
+from ..layers import atom_features
+from ._atom_terms import ReadOut
 
 __all__ = [
     "PairDimeNet",
@@ -28,7 +29,8 @@ class PairGraphNetwork(nn.Module):
 
     Nodes carry a one-hot element and per-atom scalars (the electron population), both
     directed edges the pair's scalars (the ten mean-pooled channels, the bond length). The
-    read-out sees both atoms and the pair's scalars.
+    read-out sees both atoms and the pair's scalars, and adds the terms of the atoms
+    (`AtomTerms`).
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class PairGraphNetwork(nn.Module):
         self.core = core
         if n_outputs:
             sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
-            self.readout = mlp(sizes, dropout)
+            self.readout = ReadOut(sizes, n_elements, n_atom, n_pair, dropout)
 
     def interact(
         self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
@@ -72,8 +74,7 @@ class PairGraphNetwork(nn.Module):
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        x = self.embed(torch.cat([one_hot, atom], dim=-1)).flatten(0, 1)
+        x = self.embed(atom_features(z, atom, self.n_elements)).flatten(0, 1)
         positions, edge_index = pair_graphs(vector)
         edge = pair.repeat_interleave(2, dim=0)
         return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
@@ -81,7 +82,8 @@ class PairGraphNetwork(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         x = self.encode(z, atom, pair, vector)
-        return self.readout(torch.cat([x.flatten(1), pair], dim=-1))
+        read = torch.cat([x.flatten(1), pair], dim=-1)
+        return self.readout(read, atom_features(z, atom, self.n_elements), pair)
 
 
 class PairSchNet(PairGraphNetwork):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..layers import AtomFeatures, mlp
 from ..radial import GaussianBasis
+from ._atom_terms import AtomTerms
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
 
@@ -57,11 +58,9 @@ class PairMLP(nn.Module):
     with tabulated descriptors :math:`t` of the elements, per-atom scalars :math:`x_k`,
     pair scalars :math:`x` and Gaussians :math:`e(r)` of the bond length. Of the residual
     network's part, :math:`W h + c` is even under exchange of the atoms and the other term
-    odd. The last terms are what each atom adds on its own, linear in its scalars with
-    coefficients that depend on the element alone (:math:`u'_k` is :math:`u_k` without
-    :math:`x_k`), as a population times the energy of its level is: energies are sums over
-    atoms first, and small differences after that, for which the gain :math:`\gamma` of
-    each target starts below one.
+    odd. The last terms are what each atom adds on its own (`AtomTerms`, with :math:`u'_k`
+    for :math:`u_k` without :math:`x_k`). What is left after them are small differences,
+    for which the gain :math:`\gamma` of each target starts below one.
 
     Parameters
     ----------
@@ -121,14 +120,7 @@ class PairMLP(nn.Module):
         self.gate = nn.Linear(n_hidden, n_pooled)
         self.odd = nn.Linear(n_pooled, n_outputs, bias=False)
         self.log_gain = nn.Parameter(torch.full((n_outputs,), math.log(_FIRST_GAIN)))
-        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
-        nn.init.zeros_(self.additive.weight)
-        self.n_atom = n_atom
-        if n_atom:
-            self.coefficients = nn.Linear(n_element, n_response)
-            self.scalars = nn.Linear(n_atom, n_response, bias=False)
-            self.response = nn.Linear(2 * n_response, n_outputs, bias=False)
-            nn.init.zeros_(self.response.weight)
+        self.own = AtomTerms(n_element, n_atom, n_pair, n_outputs, n_response)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
@@ -139,9 +131,4 @@ class PairMLP(nn.Module):
         entering = [symmetric_pool(a, b), product, pair, radial]
         h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
         interaction = self.even(h) + self.odd(self.gate(h) * (a - b))
-        own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
-        if self.n_atom:
-            element, scalars = features.tensor_split([-self.n_atom], dim=-1)
-            responses = self.coefficients(element) * self.scalars(scalars)
-            own = own + self.response(responses.flatten(1))
-        return own + self.log_gain.exp() * interaction
+        return self.own(features, pair) + self.log_gain.exp() * interaction

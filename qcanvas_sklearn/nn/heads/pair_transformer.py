@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..layers import AtomFeatures, mlp
+from ._atom_terms import ReadOut
 from .pair_mlp import symmetric_pool
 
 __all__ = ["EncoderBlock", "PairTokens", "PairTransformer", "ScalarTokens", "encoder"]
@@ -161,13 +162,14 @@ class PairTransformer(nn.Module):
 
     .. math::
         T &= [\mathrm{tokens}(u_1, u_2, x);\; W_1 x_1 + b_1;\; \dots] \\
-        y &= \mathrm{head}(\mathrm{LN}(\mathrm{encoder}(T)_{0, 1, 2})) + A\,(u_1, u_2, x)
+        y &= \mathrm{head}(\mathrm{LN}(\mathrm{encoder}(T)_{0, 1, 2}))
+            + \mathrm{own}(u_1, u_2, x)
 
     The first three tokens, from which the outputs are read, are those of the pair and of
     the atoms; :math:`u_k` is the one-hot element, its descriptors and all scalars of an
     atom. One token follows for each per-atom amplitude (its values on both atoms:
     electrons, a shell's population, ...), and for each scalar of the pair. The last term
-    is linear: what each atom adds on its own.
+    is what each atom adds on its own (`AtomTerms`).
 
     Parameters
     ----------
@@ -220,9 +222,9 @@ class PairTransformer(nn.Module):
         self.scalars = ScalarTokens(n_pair, n_hidden, max_pair_tokens)
         self.blocks = encoder(n_hidden, n_layers, n_heads, dropout)
         self.norm = nn.LayerNorm(n_hidden)
-        self.head = mlp([3 * n_hidden, n_hidden, n_outputs], dropout)
-        self.additive = nn.Linear(2 * self.atoms.n_features + n_pair, n_outputs, bias=False)
-        nn.init.zeros_(self.additive.weight)
+        n_element = self.atoms.n_features - n_atom
+        sizes = [3 * n_hidden, n_hidden, n_outputs]
+        self.head = ReadOut(sizes, n_element, n_atom, n_pair, dropout)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom) and (b, n_pair) to (b, n_outputs)."""
@@ -230,5 +232,4 @@ class PairTransformer(nn.Module):
         amplitudes = self.amplitudes(atom.transpose(1, 2).flatten(1))
         tokens = [self.frame(features, pair), amplitudes, self.scalars(pair)]
         out = self.blocks(torch.cat(tokens, dim=1))
-        additive = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
-        return additive + self.head(self.norm(out).flatten(1))
+        return self.head(self.norm(out).flatten(1), features, pair)

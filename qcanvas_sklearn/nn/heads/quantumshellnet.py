@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers import SinglePrecision, element_one_hot, mlp
+from ..layers import SinglePrecision, atom_features
+from ._atom_terms import ReadOut, with_channel_means
 
 __all__ = ["QuantumShellNet", "ResidualStage"]
 
@@ -43,7 +44,7 @@ class QuantumShellNet(nn.Module):
 
     The head also sees the mean and the maximum of every channel before the first
     convolution: an image is linear in a handful of amplitudes, and these two numbers pass
-    them on undistorted.
+    them on undistorted. What each atom adds on its own (`AtomTerms`) has the means too.
 
     Parameters
     ----------
@@ -109,7 +110,8 @@ class QuantumShellNet(nn.Module):
             self.n_features += 2 * (widths[-1] + widths[0])
             self.n_channels = widths[-1]
         if n_outputs:
-            self.head = mlp([self.n_features, n_hidden, n_hidden, n_outputs], dropout)
+            sizes = [self.n_features, n_hidden, n_hidden, n_outputs]
+            self.head = ReadOut(sizes, n_elements, n_atom, n_pair + n_channels, dropout)
 
     def encode(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
@@ -128,8 +130,7 @@ class QuantumShellNet(nn.Module):
         tokens : Tensor of shape (b, n_positions, n_channels)
             The maps position by position, row by row; none where there is no image.
         """
-        one_hot = element_one_hot(z, self.n_elements, pair.dtype)
-        atoms = self.embed(torch.cat([one_hot, atom], dim=-1))
+        atoms = self.embed(atom_features(z, atom, self.n_elements))
         features = [atoms.flatten(1), pair]
         if image is None:
             return torch.cat(features, dim=-1), pair.new_zeros(len(pair), 0, 0)
@@ -141,4 +142,6 @@ class QuantumShellNet(nn.Module):
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        return self.head(self.encode(z, atom, pair, image)[0])
+        read, _ = self.encode(z, atom, pair, image)
+        features = atom_features(z, atom, self.n_elements)
+        return self.head(read, features, with_channel_means(pair, image))

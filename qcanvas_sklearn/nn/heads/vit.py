@@ -6,7 +6,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import AtomFeatures, mlp
+from ..layers import AtomFeatures
+from ._atom_terms import ReadOut, with_channel_means
 from .pair_transformer import PairTokens, encoder
 
 __all__ = ["PairViT", "PatchEmbedding"]
@@ -71,12 +72,13 @@ class PairViT(nn.Module):
     .. math::
         z_0 &= [\mathrm{tokens}(u_1, u_2, x);\; E p_{11} + r_1 + c_1;\; \dots] \\
         z_l &= \mathrm{block}_l(z_{l-1}) \\
-        y &= \mathrm{head}(\mathrm{LN}(z_L^0, z_L^1, z_L^2)) + A\,(u_1, u_2, x)
+        y &= \mathrm{head}(\mathrm{LN}(z_L^0, z_L^1, z_L^2)) + \mathrm{own}(u_1, u_2, x, \bar p)
 
     The first three tokens are those of the pair, in the place of the class token, and of
     the atoms; :math:`u_k` is the one-hot element, its descriptors and the scalars of an
     atom. Patches :math:`p_{ij}` with learned positions follow. Read-out is from the first
-    three; the last term is linear, what each atom adds on its own.
+    three. The last term is what each atom adds on its own (`AtomTerms`), with the means
+    :math:`\bar p` of the channels among the scalars of the pair.
 
     Parameters
     ----------
@@ -144,10 +146,9 @@ class PairViT(nn.Module):
         self.norm = nn.LayerNorm(n_hidden)
         self.n_features, self.n_channels = 3 * n_hidden, n_hidden
         if n_outputs:
-            self.head = mlp([self.n_features, n_hidden, n_outputs], dropout)
-            n_scalars = 2 * self.atoms.n_features + n_pair
-            self.additive = nn.Linear(n_scalars, n_outputs, bias=False)
-            nn.init.zeros_(self.additive.weight)
+            sizes = [self.n_features, n_hidden, n_outputs]
+            n_element = self.atoms.n_features - n_atom
+            self.head = ReadOut(sizes, n_element, n_atom, n_pair + n_channels, dropout)
 
     def encode(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
@@ -182,5 +183,5 @@ class PairViT(nn.Module):
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
         atoms = self.atoms(z, atom)
-        additive = self.additive(torch.cat([atoms.flatten(1), pair], dim=-1))
-        return additive + self.head(self._encode(atoms, pair, image)[0])
+        read, _ = self._encode(atoms, pair, image)
+        return self.head(read, atoms, with_channel_means(pair, image))
