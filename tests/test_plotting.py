@@ -9,8 +9,15 @@ import pytest
 from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from qcanvas_sklearn import PairDescriptorTransformer, PairImageTransformer, PairMLPRegressor
+from qcanvas_sklearn import (
+    PairDescriptorTransformer,
+    PairImageTransformer,
+    PairMLPRegressor,
+    TightBindingRegressor,
+    load_pairs,
+)
 from qcanvas_sklearn.elements import MAX_Z, SYMBOLS
 from qcanvas_sklearn.images import CHANNEL_NAMES
 from qcanvas_sklearn.metrics import calibration_error, coverage_curve, interval_coverage
@@ -19,10 +26,12 @@ from qcanvas_sklearn.plotting import (
     CalibrationDisplay,
     ChannelImportanceDisplay,
     GeneralizationGapDisplay,
+    MolecularOrbitalDisplay,
     PairImageDisplay,
     PairMatrixDisplay,
     ParityDisplay,
     PeriodicTableDisplay,
+    PotentialCurveDisplay,
     TrainingCurveDisplay,
 )
 
@@ -56,6 +65,26 @@ IMPORTANCES = pd.DataFrame(
         "importance_mean": [0.1, -0.01, 0.4],
         "importance_std": [0.02, 0.005, 0.03],
     }
+)
+
+
+#: Two hydrogen-like atoms with a p shell that holds nothing.
+_NOTHING = {f"{atom}_{shell}": 0.0 for atom in ("first", "second") for shell in "spdf"}
+LEVELS = pd.DataFrame(
+    [
+        {"symmetry": symmetry, "energy_ev": energy, "degeneracy": 1 + (symmetry == "pi"),
+         "electrons": electrons, **_NOTHING, f"first_{shell}": 0.5, f"second_{shell}": 0.5}
+        for symmetry, energy, electrons, shell in (
+            ("sigma", -15.0, 2.0, "s"), ("sigma", -8.0, 0.0, "s"), ("pi", -6.0, 0.0, "p"),
+            ("sigma", 70.0, 0.0, "p"))
+    ]
+)  # fmt: skip
+SHELLS = pd.DataFrame(
+    [[-12.0, -4.0, np.nan, np.nan]] * 2, ["H", "H"], [f"{shell}_ev" for shell in "spdf"]
+)
+_R = np.linspace(0.8, 4, 33)
+CURVES = pd.DataFrame(
+    {"C–O": 10 * (1 - np.exp(1.1 - _R)) ** 2, "H–F": 6 * (1 - np.exp(0.9 - _R)) ** 2}, _R
 )
 
 
@@ -113,6 +142,10 @@ def makers(gap):
         "ChannelImportanceDisplay": ChannelImportanceDisplay(importances=IMPORTANCES).plot,
         "GeneralizationGapDisplay": GeneralizationGapDisplay(gaps=GAPS[:2]).plot,
         "TrainingCurveDisplay": TrainingCurveDisplay(history=HISTORY).plot,
+        "MolecularOrbitalDisplay": MolecularOrbitalDisplay(levels=LEVELS, shells=SHELLS).plot,
+        "PotentialCurveDisplay": PotentialCurveDisplay(
+            curves=CURVES, references=CURVES[::2] + 0.1
+        ).plot,
     }
 
 
@@ -714,3 +747,58 @@ def test_tables_that_cannot_be_drawn_are_named(display):
     with pytest.raises(ValueError, match="has no rows"):
         display(empty).plot()
     assert plt.get_fignums() == []
+
+
+# ------------------------------------------------------- states of pairs
+
+
+@pytest.fixture(scope="module")
+def states():
+    X, y = load_pairs(return_X_y=True)
+    light = X.isin(["C", "N", "O", "F", "H"]).all(axis=1)
+    model = TightBindingRegressor(n_members=2, max_epochs=3, random_state=0)
+    return model.fit(X[light], y[light])
+
+
+def test_an_orbital_diagram_shows_the_levels_below_the_empty_ones(states):
+    display = MolecularOrbitalDisplay.from_estimator(states, [["N", "N"], ["C", "O"]], row=1)
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert sum(text.count("↑") + text.count("↓") for text in texts) == 10
+    assert [t.get_text() for t in display.ax_.get_xticklabels()] == ["C", "C–O", "O"]
+    first, pair, second = display.levels_
+    assert len(first.get_segments()) == len(second.get_segments()) == 2
+    drawn = {round(segment[0][1], 6) for segment in pair.get_segments()}
+    energies = states.levels([["C", "O"]])["energy_ev"].round(6)
+    assert drawn <= set(energies)
+    in_pipeline = make_pipeline(FunctionTransformer(), states)
+    again = MolecularOrbitalDisplay.from_estimator(in_pipeline, [["C", "O"]])
+    assert len(again.levels_[1].get_segments()) == len(pair.get_segments())
+
+
+def test_two_electrons_in_a_pi_level_stand_apart():
+    levels = LEVELS.assign(electrons=[2.0, 2.0, 2.0, 0.0])
+    display = MolecularOrbitalDisplay(levels=levels, shells=SHELLS).plot()
+    arrows = [t.get_text() for t in display.ax_.texts if set(t.get_text()) & set("↑↓")]
+    assert arrows == ["↑↓", "↑↓", "↑", "↑"]
+
+
+def test_a_curve_is_drawn_above_its_minimum(states):
+    r = np.linspace(0.9, 3, 20)
+    pairs = [["C", "O"], ["F", "H"]]
+    display = PotentialCurveDisplay.from_estimator(states, pairs, distances=r)
+    energies = states.potential_curve(pairs, r)
+    for line, curve, name in zip(display.lines_, energies, ("C–O", "F–H"), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), curve - curve.min(), atol=1e-9)
+        assert line.get_label() == name
+    with pytest.raises(ValueError, match="none of which"):
+        PotentialCurveDisplay(curves=CURVES, references=CURVES.add_suffix("?")).plot()
+
+
+def test_displays_of_states_need_a_model_of_states(network):
+    for display in (MolecularOrbitalDisplay, PotentialCurveDisplay):
+        with pytest.raises(TypeError, match="PairMLPRegressor knows no levels"):
+            display.from_estimator(network, [["C", "O"]])
+    with pytest.raises(ValueError, match="row=3"):
+        MolecularOrbitalDisplay.from_estimator(
+            TightBindingRegressor(), [["C", "O"]], row=3
+        )

@@ -229,13 +229,8 @@ def no_calculated_pairs(monkeypatch):
 
 
 ELEMENTS_ONLY = [
-    (name, inputs)
-    for name, inputs in [
-        *((n, i) for n in ("pair_mlp_elements", "qcanvas_elements") for i in models.INPUTS),
-        ("gatv2", "elements"), ("median", "own"), ("boosting", "own"),
-    ]
-    if models.MODELS[name].regressor != "QCanvasRegressor"
-    or hasattr(qcanvas_sklearn, "QCanvasRegressor")
+    *(("pair_mlp_elements", inputs) for inputs in models.INPUTS),
+    ("gatv2", "elements"), ("median", "own"), ("boosting", "own"),
 ]  # fmt: skip
 
 
@@ -251,6 +246,14 @@ def test_a_model_on_elements_cannot_see_the_distance(name, inputs, no_calculated
         radii = property_values("covalent_radius_ang")[z].sum(axis=1)
         assert np.allclose(model.pipeline[0].unpack(table)["distance_ang"], radii)
     assert cells.fit_cell(cell)["scores"]["distance_ang"]["mae"] > 0
+
+
+@pytest.mark.parametrize("name", ["qcanvas_elements", "tight_binding_elements"])
+@pytest.mark.parametrize("inputs", models.INPUTS)
+def test_models_of_the_hamiltonian_are_asked_about_elements(name, inputs):
+    model = models.build(name, seed=1, inputs=inputs, max_epochs=1)
+    assert model.pipeline[-1].given == "elements" and model.read_off == ()
+    assert model.sees == "elements" and not model.needs_distance
 
 
 def test_other_inputs_do_see_the_distance(no_calculated_pairs):

@@ -65,6 +65,7 @@ MODELS: dict[str, Entry] = {
     "boosting": Entry(lambda seed: HistGradientBoostingRegressor(random_state=seed)),
     "pair_mlp_elements": Entry("PairMLPRegressor", "elements"),
     "qcanvas_elements": Entry("QCanvasRegressor", "elements"),
+    "tight_binding_elements": Entry("TightBindingRegressor", "elements"),
     "schnet": Entry("SchNetRegressor"),
     "gatv2": Entry("GATv2Regressor"),
     "egnn": Entry("EGNNRegressor"),
@@ -76,6 +77,7 @@ MODELS: dict[str, Entry] = {
     "fusion": Entry("FusionRegressor"),
     "pair_mlp": Entry("PairMLPRegressor"),
     "pair_transformer": Entry("PairTransformerRegressor"),
+    "tight_binding": Entry("TightBindingRegressor"),
     "qcanvas": Entry("QCanvasRegressor"),
 }
 
@@ -147,7 +149,15 @@ def build(
     network = kind(random_state=seed, device=device, unseen_elements="allow")
     if max_epochs is not None:
         network.set_params(max_epochs=max_epochs)
+        if "tight_binding" in network.get_params(deep=False):
+            brief = qcanvas_sklearn.TightBindingRegressor(max_epochs=max_epochs)
+            network.set_params(tight_binding=brief)
     given = inputs if entry.inputs == "own" else entry.inputs
+    if "given" in network.get_params(deep=False) and given in ("elements", "distance"):
+        network.set_params(given=given)
+        known = ("distance_ang",) if given == "distance" else ()
+        sees = {"elements": "elements", "distance": "elements + distance"}[given]
+        return Model(make_pipeline(network), sees, known)
     if given in ("elements", "distance"):
         transformer = PairImageTransformer(source="free-atom", include=kind._spec.blocks)
         pipeline = make_pipeline(transformer, network)
