@@ -114,6 +114,11 @@ def _element_vectors(model: Any, z: NDArray[np.int64]) -> NDArray[np.float64]:
     device = torch.device("cpu")
     module = evaluation_module(model.net_, device)
     members = [part.network for part in module.modules() if isinstance(part, SwapSymmetric)]
+    if not members:
+        raise ValueError(
+            f"{type(model).__name__} has no network that embeds elements; what it knows of them "
+            "is element_parameters_"
+        )
     inputs = _probe(model, z).to(device, torch.float64).batch(slice(None))
     vectors = [_first_features(member, inputs) for member in members]
     return torch.cat(vectors, dim=1).numpy()
@@ -129,7 +134,7 @@ def _probe(model: Any, z: NDArray[np.int64]) -> DenseRows:
     table[:, places["distance_ang"]] = _BOND_LENGTH
     if hasattr(model, "feature_names_in_"):
         table = pd.DataFrame(table, columns=model.feature_names_in_)
-    rows = model.reader_.read(model, table)
+    rows = model._read(table)
     arrays = {
         name: array if name == "z" else np.broadcast_to(array[:1], array.shape)
         for name, array in rows.arrays.items()

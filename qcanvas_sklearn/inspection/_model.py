@@ -151,6 +151,8 @@ def taking_tables(model: Any) -> Any:
     model.reader_ = reader.behind_drawing()
     model.n_features_in_ = reader.columns_.n_columns
     vars(model).pop("feature_names_in_", None)  # those of the pairs
+    if getattr(model, "tight_binding_", None) is not None:
+        model.tight_binding_ = taking_tables(model.tight_binding_)
     return model
 
 
@@ -201,7 +203,7 @@ def network_inputs(
     model = network_model(seen.model)
     model.predict(seen.wrap(seen.table))  # refuses what cannot be predicted
     device = torch.device("cpu")
-    rows = model.reader_.read(model, seen.wrap(seen.table))
+    rows = model._read(seen.wrap(seen.table))
 
     def batches() -> Iterator[dict[str, Tensor]]:
         for start in range(0, len(rows), batch_size):
