@@ -26,7 +26,7 @@ from qcanvas_sklearn.plotting import MolecularOrbitalDisplay, PotentialCurveDisp
 X, y = load_pairs(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.1, random_state=0)
 model = TightBindingRegressor(
-    given="distance", n_members=2, max_epochs=40, random_state=0, unseen_elements="allow"
+    given="distance", n_members=2, max_epochs=25, random_state=0, unseen_elements="allow"
 )
 model.fit(X_train, y_train)
 
@@ -69,8 +69,8 @@ ax.legend(frameon=False)
 
 # %%
 # Potential curves. The model has seen each pair at one distance only, with the force that
-# vanishes there: beyond, it computes what it has learned. xTB is another method, at its own
-# bond lengths.
+# vanishes there: beyond, it computes what it has learned. Dashed is xTB, another method with
+# bond lengths of its own.
 pairs = [["C", "O"], ["H", "F"]]
 distances = np.linspace(0.8, 3.0, 45)
 references = None
@@ -80,5 +80,5 @@ if find_spec("tblite") is not None:
     references = pd.DataFrame(energies.T, index=distances, columns=["C–O", "F–H"])
 PotentialCurveDisplay.from_estimator(
     model, pairs, distances=distances, references=references
-).ax_.set_title("tight binding (lines), GFN1-xTB (dashed)")
+)
 plt.show()

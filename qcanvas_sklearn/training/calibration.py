@@ -81,7 +81,11 @@ class SpreadCalibration:
             unknown = np.full(y.shape[1], np.nan)
             return cls(unknown, unknown)
         variance = outputs.var(axis=1, ddof=1)
-        mean_variance = np.maximum(variance.mean(axis=0), np.finfo(np.float64).tiny)
+        # A target without a value, such as the softness where there is no gap, says nothing.
+        known = np.isfinite(variance)
+        total = np.where(known, variance, 0.0).sum(axis=0)
+        mean_variance = total / np.maximum(known.sum(axis=0), 1)
+        mean_variance = np.maximum(mean_variance, np.finfo(np.float64).tiny)
         ratio = np.abs(y - mean) / np.sqrt(variance + mean_variance)
         scale = np.array([_upper_quantile(column[~np.isnan(column)]) for column in ratio.T])
         return cls(mean_variance, scale / _REACH)
