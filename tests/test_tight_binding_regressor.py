@@ -403,6 +403,16 @@ def test_qcanvas_is_its_networks_alone_where_there_is_no_hamiltonian(data):
         qcanvas(given="elements").fit(X, named)
 
 
+@pytest.mark.parametrize(
+    "model, message",
+    [("best", "'best'"), (3, "TightBindingRegressor"),
+     (TightBindingRegressor(n_members=1), "n_members=1")],
+)  # fmt: skip
+def test_bad_models_of_the_hamiltonian_are_named(model, message, data):
+    with pytest.raises((ValueError, TypeError), match=message):
+        QCanvasRegressor(tight_binding=model).fit(*data)
+
+
 def test_qcanvas_corrects_what_tight_binding_leaves(data):
     X, y = data
     labels = y[["e_homo_ev", "e_lumo_ev", "band_energy_ev"]]

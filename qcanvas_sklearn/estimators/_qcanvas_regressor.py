@@ -287,6 +287,11 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
             )
         if isinstance(own, str):
             check_choice("tight_binding", own, ("auto",))
+        elif own is not None and own.n_members == 1:
+            raise ValueError(
+                "tight_binding has n_members=1, but what it leaves is learned from members "
+                "that have not seen a pair: it takes 2 or more"
+            )
 
     def _input_spec(self) -> InputSpec:
         if self.tight_binding_ is None:
@@ -304,9 +309,11 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
             if not continuing:
                 interrupted = self._learn_states(X, y, sample_weight, validation, plan)
             super()._learn(X, y, sample_weight, validation, plan, continuing, stream=stream)
-        except Exception:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+        except BaseException:
+            # Ctrl-C leaves a new net that can be used, or none.
+            if self.__dict__.get("net_") is before.get("net_"):
+                self.__dict__.clear()
+                self.__dict__.update(before)
             raise
         if interrupted and not plan.verbose:
             raise KeyboardInterrupt
@@ -337,6 +344,8 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
             except NotCalculated as error:
                 why = str(error)
             except KeyboardInterrupt:
+                if not hasattr(model, "net_"):
+                    raise
                 interrupted = True
             if not why:
                 self.tight_binding_ = model

@@ -117,6 +117,8 @@ class TightBindingFamily(NetEstimator):
     another method (GFN1-xTB), whose form is not this one's, it is more accurate than the
     networks by less.
 
+    All arithmetic is in double precision, in training too.
+
     Orbitals are quantities of the ensemble's members, of which each has its own; levels,
     populations and energies can be compared, and are averaged.
 
@@ -318,6 +320,8 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     them is that the form is theirs; none of that method's parameters is used. On pairs of
     another method (GFN1-xTB), whose form is not this one's, it is more accurate than the
     networks by less.
+
+    All arithmetic is in double precision, in training too.
 
     Orbitals are quantities of the ensemble's members, of which each has its own; levels,
     populations and energies can be compared, and are averaged.

@@ -116,8 +116,8 @@ def _element_vectors(model: Any, z: NDArray[np.int64]) -> NDArray[np.float64]:
     members = [part.network for part in module.modules() if isinstance(part, SwapSymmetric)]
     if not members:
         raise ValueError(
-            f"{type(model).__name__} has no network that embeds elements; what it knows of them "
-            "is element_parameters_"
+            f"{type(model).__name__} has no network that embeds elements; what it knows of "
+            "them is element_parameters_"
         )
     inputs = _probe(model, z).to(device, torch.float64).batch(slice(None))
     vectors = [_first_features(member, inputs) for member in members]

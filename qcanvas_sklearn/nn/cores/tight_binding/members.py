@@ -127,14 +127,15 @@ class TightBindingMembers(nn.Module):
         if distance is None:
             near = torch.stack([start(z) for start in self.starts]).mean(0)
         else:
-            shared = self[0].primitives(distance)
+            shared = self[0].primitives(distance, rates=options.get("forces", False))
         for k in range(len(self)):
             every = torch.arange(len(z), device=z.device)
             rows = every if rows_of is None else rows_of[k]
             given = None if shells is None else shells[rows]
             if shared is not None:
                 assert distance is not None
-                options["primitives"] = (shared[0][rows], shared[1][rows])
+                slopes = None if shared[1] is None else shared[1][rows]
+                options["primitives"] = (shared[0][rows], slopes)
                 at = distance[rows]
             else:
                 assert near is not None

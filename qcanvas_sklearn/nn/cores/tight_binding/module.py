@@ -116,11 +116,15 @@ class TightBinding(nn.Module):
         """Shells by atom, with those that an element lacks."""
         return self.blocks.n_shells
 
-    def primitives(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+    def primitives(
+        self, distance: Tensor, rates: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """Overlaps of the Gaussians at these distances (Å) and their rates, to be kept."""
         basis = self.hamiltonian.basis
         r = distance.double() * BOHR_PER_ANGSTROM
         with torch.no_grad():
+            if not rates:
+                return basis.overlaps(r), None
             tangent = torch.full_like(r, BOHR_PER_ANGSTROM)
             out = torch.func.jvp(basis.overlaps, (r,), (tangent,))
         return out[0], out[1]
@@ -133,7 +137,7 @@ class TightBinding(nn.Module):
         *,
         kt: float | None = None,
         forces: bool = False,
-        primitives: tuple[Tensor, Tensor] | None = None,
+        primitives: tuple[Tensor, Tensor | None] | None = None,
         start: Tensor | None = None,
     ) -> State:
         """State of pairs.
@@ -192,7 +196,7 @@ class TightBinding(nn.Module):
         z: Tensor,
         distance: Tensor,
         rates: bool = False,
-        primitives: tuple[Tensor, Tensor] | None = None,
+        primitives: tuple[Tensor, Tensor | None] | None = None,
     ) -> tuple[Geometry, Geometry | None]:
         """What elements and distance determine, and its derivative by the distance.
 
@@ -207,11 +211,13 @@ class TightBinding(nn.Module):
         if not rates:
             kept = None if primitives is None else primitives[0]
             return self.hamiltonian(z, distance, kept), None
-        if primitives is None:
-            primitives = self.primitives(distance)
+        overlaps, slopes = primitives or (None, None)
+        if overlaps is None or slopes is None:
+            overlaps, slopes = self.primitives(distance)
+        assert slopes is not None
         with forward_ad.dual_level():
             dual = forward_ad.make_dual(distance, torch.ones_like(distance))
-            out = self.hamiltonian(z, dual, forward_ad.make_dual(*primitives))
+            out = self.hamiltonian(z, dual, forward_ad.make_dual(overlaps, slopes))
             parts = [forward_ad.unpack_dual(value) for value in out]
         return (
             Geometry(*(part.primal for part in parts)),
