@@ -37,7 +37,6 @@ from qcanvas_sklearn import (
     QCanvasRegressor,
     QuantumShellNetRegressor,
     SchNetRegressor,
-    TightBindingRegressor,
     ViTRegressor,
     load_pairs,
 )
@@ -55,9 +54,8 @@ MODELS = {
     "fusion": FusionRegressor(n_layers=1, **TINY),
     "pair_mlp": PairMLPRegressor(n_blocks=1, **TINY),
     "qcanvas": QCanvasRegressor(
-        n_blocks=1, n_members=1, batch_size=64, lr=6e-3, dropout=0.0, **TINY,
-        tight_binding=TightBindingRegressor(n_members=2, **TINY),
-    ),
+        n_blocks=1, n_members=1, batch_size=64, lr=6e-3, dropout=0.0, tight_binding=None, **TINY
+    ),  # with tight binding: test_tight_binding_regressor.py
     "pair_transformer": PairTransformerRegressor(n_layers=1, **TINY),
     "vit": ViTRegressor(patch_size=16, n_layers=1, **TINY),
 }  # fmt: skip
