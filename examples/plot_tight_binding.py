@@ -1,7 +1,7 @@
 """
-==========================
+=========================
 The Hamiltonian of a pair
-==========================
+=========================
 
 A model that learns element parameters and two-centre integrals knows more of a pair than its
 labels: levels and who holds them, populations, energies at other distances. Takes about a

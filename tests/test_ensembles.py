@@ -151,7 +151,7 @@ def test_probabilities_of_the_members_are_averaged(few_images):
     model = PairMLPClassifier(
         n_hidden=16, max_epochs=3, n_members=3, random_state=0, unseen_elements="allow"
     ).fit(few_images, y)
-    outputs = model._outputs(few_images)
+    outputs = model._outputs(model._read(few_images))
     by_hand = np.exp(outputs) / np.exp(outputs).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(few_images), by_hand.mean(axis=1))
 

@@ -455,7 +455,7 @@ def test_the_defaults_of_a_family_hold(kind):
     [
         ("max_epochs", 0), ("batch_size", 0), ("lr", -1.0), ("lr", float("nan")),
         ("weight_decay", -0.1),
-        ("loss", "huber"), ("lr_schedule", "cosine"), ("validation_fraction", 1.0),
+        ("loss", "quantile"), ("lr_schedule", "cosine"), ("validation_fraction", 1.0),
         ("n_iter_no_change", 0), ("device", "gpu"), ("unseen_elements", "guess"),
         ("dropout", 1.0), ("n_hidden", 0), ("n_hidden", 2.5), ("callbacks", 3),
         ("early_stopping", "yes"), ("verbose", -1),

@@ -36,7 +36,7 @@ def any_model(model, few_images, few_pairs):
 
 
 def outputs(model, X):
-    return model._outputs(X)
+    return model._outputs(model._read(X))
 
 
 # Randomness ---------------------------------------------------------------------------------

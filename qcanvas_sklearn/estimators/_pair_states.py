@@ -26,8 +26,11 @@ from ..nn.cores.tight_binding import (
     generalized_eigh,
     in_order,
     quantities_of,
+    state_features,
 )
 from ..training import DenseRows, evaluation_module, repeatable, resolve_device
+from ._correction import Description
+from ._state_labels import given_populations, mean_by_row
 
 __all__ = ["OrbitalBlock", "PairStates"]
 
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
     class _Shell(NetEstimator):
         def _fold(self, rows: DenseRows) -> NDArray[np.int64]: ...
+
+        def _centre(self, outputs: Array) -> Array: ...
 else:
     _Shell = object
 
@@ -215,6 +220,29 @@ class PairStates(_Shell):
         units = ("e", *4 * ("eV",), "eV", "e", "Å")
         frame.attrs["units"] = dict(zip(names, units, strict=True))
         return frame
+
+    def describe(self, X: Any, *, out_of_fold: bool = False) -> Description:
+        """Pairs as the model sees them, for a network that learns what it leaves.
+
+        Out of fold, a training pair is seen by the member that did not learn from it; a pair
+        that none did by all.
+        """
+        read: Any = self._read(X)
+        states = self._states_of(read, forces=True, out_of_fold=out_of_fold)
+        known = dict(read.arrays)
+        n, own_rows = len(known["z"]), [part.own.rows.numpy() for part in states]
+        columns = []
+        for rows, part in zip(own_rows, states, strict=True):
+            given = given_populations(known, rows)
+            given = None if given is None else part.restored(given)
+            with torch.no_grad():
+                atoms, pair = state_features(part.model, part.state["z"], part.state, given)
+            columns.append((part.quantities(), part.restored(atoms).numpy(), pair.numpy()))
+        means = [mean_by_row(n, own_rows, c) for c in zip(*columns, strict=True)]
+        quantities = np.repeat(means[0][:, None], len(states), axis=1)
+        for k, rows in enumerate(own_rows):
+            quantities[rows, k] = columns[k][0]
+        return Description(quantities, self._centre(quantities), *means[1:])
 
     def _n_rows(self, X: Any) -> int:
         check_is_fitted(self, "net_")

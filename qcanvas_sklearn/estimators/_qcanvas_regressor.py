@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,13 +97,14 @@ class QCanvasRegressionFamily(QCanvasFamily):
     (1,)
     """
 
+    dropout: float = 0.1
     given: str = "populations"
     tight_binding: Any = "auto"
+    _: KW_ONLY
     max_epochs: int = 60
     batch_size: int = 128
     lr: float = 2e-3
     weight_decay: float = 0.1
-    dropout: float = 0.1
 
 
 @dataclass(eq=False, repr=False)

@@ -20,7 +20,6 @@ from ..nn.cores.tight_binding import (
     QUANTITIES,
     TightBindingMembers,
     shells_of,
-    state_features,
     state_targets,
 )
 from ..targets import TARGETS, target_parity
@@ -33,7 +32,6 @@ from ..training import (
     build_net,
 )
 from ._base import NetEstimator
-from ._correction import Description
 from ._pair_states import PairStates
 from ._regressor import NetRegressor
 from ._state_labels import (
@@ -41,9 +39,7 @@ from ._state_labels import (
     RATES,
     calculated,
     fit_elements,
-    given_populations,
     lie_at_rest,
-    mean_by_row,
     state_blocks,
     valence_electrons,
 )
@@ -154,10 +150,10 @@ class TightBindingFamily(NetEstimator):
     given: str = "populations"
     targets: str | Sequence[str] | None = None
     electronic_temperature: float = 0.0
+    relaxed: bool | str = "auto"
     n_gaussians: int = 9
     n_hidden: int = 64
     n_embedding: int = 12
-    relaxed: bool | str = "auto"
     _: KW_ONLY
     max_epochs: int = 120
     batch_size: int = 256
@@ -355,13 +351,10 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_choice("given", self.given, tuple(GIVEN))
-        check_scalar(
-            self.electronic_temperature, "electronic_temperature", numbers.Real, min_val=0
-        )
-        if not math.isfinite(self.electronic_temperature):
-            raise ValueError(
-                f"electronic_temperature={self.electronic_temperature} is not finite"
-            )
+        kelvin = self.electronic_temperature
+        check_scalar(kelvin, "electronic_temperature", numbers.Real, min_val=0)
+        if not math.isfinite(kelvin):
+            raise ValueError(f"electronic_temperature={kelvin} is not finite")
         if not isinstance(self.relaxed, (bool, np.bool_)):
             check_choice("relaxed", self.relaxed, ("auto",))
 
@@ -427,30 +420,6 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
         learn, aside = super()._split(rows, *args)
         self._aside = self.reader_.groups(rows.take(aside))
         return learn, aside
-
-    def describe(self, X: Any, *, out_of_fold: bool = False) -> Description:
-        """Pairs as the model sees them, for a network that learns what it leaves.
-
-        Out of fold, a training pair is seen by the member that did not learn from it; a pair
-        that none did by all.
-        """
-        read: Any = self._read(X)
-        states = self._states_of(read, forces=True, out_of_fold=out_of_fold)
-        known = dict(read.arrays)
-        n, own_rows = len(known["z"]), [part.own.rows.numpy() for part in states]
-        quantities = np.full((n, len(states), len(QUANTITIES)), np.nan)
-        columns = []
-        for k, (rows, part) in enumerate(zip(own_rows, states, strict=True)):
-            quantities[rows, k] = part.quantities()
-            given = given_populations(known, rows)
-            given = None if given is None else part.restored(given)
-            with torch.no_grad():
-                atoms, pair = state_features(part.model, part.state["z"], part.state, given)
-            columns.append((part.restored(atoms).numpy(), pair.numpy()))
-        means = [mean_by_row(n, own_rows, c) for c in zip(*columns, strict=True)]
-        own = np.nanmean(quantities, axis=1)
-        quantities = np.where(np.isnan(quantities), own[:, None], quantities)
-        return Description(quantities, self._centre(quantities), *means)
 
     def _train(
         self, rows: Any, values: Array, weight: Array, validation: tuple[Any, Any],
