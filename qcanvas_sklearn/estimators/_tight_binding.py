@@ -138,7 +138,7 @@ class TightBindingFamily(NetEstimator):
     {>>>} model = {name}(n_members=2, max_epochs=2, random_state=0)
     {>>>} model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1, 2)
-    {>>>} model.levels([["Al", "Ag"]])["electrons"].sum().round()
+    {>>>} round(float(model.levels([["Al", "Ag"]])["electrons"].sum()), 6)
     14.0
     """
 
@@ -342,7 +342,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     >>> model = TightBindingRegressor(n_members=2, max_epochs=2, random_state=0)
     >>> model.fit(X[:200], y[:200]).predict([["Al", "Ag"]]).shape
     (1, 2)
-    >>> model.levels([["Al", "Ag"]])["electrons"].sum().round()
+    >>> round(float(model.levels([["Al", "Ag"]])["electrons"].sum()), 6)
     14.0
     """
 
