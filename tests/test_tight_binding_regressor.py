@@ -283,6 +283,30 @@ def test_continued_fits_go_on(data):
     assert model.fit(X, y).n_iter_ == 7
 
 
+@pytest.mark.parametrize(
+    "name, parameter, value",
+    [("tight_binding", "n_hidden", 32), ("tight_binding", "n_gaussians", 7),
+     ("tight_binding", "given", "distance"), ("tight_binding", "n_members", 3),
+     ("qcanvas", "n_hidden", 32), ("qcanvas", "given", "elements")],
+)  # fmt: skip
+def test_another_architecture_is_not_continued(name, parameter, value, data):
+    X, y = data[0], data[1]["e_homo_ev"]
+    model = MAKE[name](max_epochs=1, warm_start=True).fit(X, y)
+    before, was = model.predict(X), model.get_params()[parameter]
+    with pytest.raises(ValueError, match=f"{parameter}={value!r} was {was!r}"):
+        model.set_params(**{parameter: value}).fit(X, y)
+    with pytest.raises(ValueError, match=f"{parameter}={value!r} was {was!r}"):
+        model.partial_fit(X, y)
+    assert np.array_equal(model.set_params(**{parameter: was}).predict(X), before)
+
+
+@pytest.mark.parametrize("parameter", ["n_gaussians", "n_hidden", "n_embedding", "n_members"])
+@pytest.mark.parametrize("value", [0, 2.5])
+def test_bad_counts_are_named(parameter, value, data):
+    with pytest.raises((ValueError, TypeError), match=parameter):
+        TightBindingRegressor(**{parameter: value}).fit(*data)
+
+
 def test_a_failed_refit_leaves_the_fitted_model(data):
     X, y = data
     for make in MAKE.values():

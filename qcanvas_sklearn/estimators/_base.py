@@ -67,6 +67,8 @@ class NetEstimator(BaseEstimator):
     _spec: ClassVar[InputSpec]
     _losses: ClassVar[tuple[str, ...]]
     _calibrates: ClassVar[bool] = False
+    #: What a continued fit cannot change besides the architecture.
+    _kept: ClassVar[tuple[str, ...]] = ()
 
     max_epochs: int = 100
     batch_size: int = 64
@@ -187,6 +189,7 @@ class NetEstimator(BaseEstimator):
         """What a continued fit cannot change."""
         return {
             **self._network_parameters(), "n_members": self.n_members, "parity": self.parity,
+            **{name: getattr(self, name) for name in self._kept},
         }  # fmt: skip
 
     @abstractmethod

@@ -100,7 +100,6 @@ class Correction:
                 out[..., _AT["mermin"]] += difference
         return out
 
-
     def _of_both_levels(self, differences: Array) -> Array:
         """Mean difference (...,) of HOMO and LUMO, of those that are corrected."""
         own = [k for k, name in enumerate(self.names) if name in ("homo", "lumo")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -278,6 +278,8 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
     (1,)
     """
 
+    _kept: ClassVar[tuple[str, ...]] = ("given",)
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_choice("given", self.given, tuple(GIVEN))
@@ -329,34 +331,39 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         self.__dict__.pop("_correction", None)
         why = self._why_not(X, y)
         if not why:
-            asked = self.tight_binding
-            model = _DEFAULT if isinstance(asked, str) else asked
-            model = clone(model)
-            model.set_params(
-                given=self.given, unseen_elements=self.unseen_elements, device=self.device,
-                verbose=self.verbose, validation_fraction=self.validation_fraction,
-            )  # fmt: skip
-            model._check_parameters()
-            interrupted = False
             try:
-                # One seed for both, so that one part of the pairs is set aside for both.
-                own = model._plan(seed=plan.seed)
-                model._learn(X, y, sample_weight, validation, own, continuing=False)
+                return self._learn_hamiltonian(X, y, sample_weight, validation, plan)
             except NotCalculated as error:
                 why = str(error)
-            except KeyboardInterrupt:
-                if not hasattr(model, "net_"):
-                    raise
-                interrupted = True
-            if not why:
-                self.tight_binding_ = model
-                return interrupted
         if self.given != "populations":
             raise ValueError(
                 f'given="{self.given}" asks for tight binding, but {why}. For a network alone '
                 "pass in X what it may see"
             )
         return False
+
+    def _learn_hamiltonian(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any],
+        plan: TrainingPlan,
+    ) -> bool:  # fmt: skip
+        asked = self.tight_binding
+        model = clone(_DEFAULT if isinstance(asked, str) else asked)
+        model.set_params(
+            given=self.given, unseen_elements=self.unseen_elements, device=self.device,
+            verbose=self.verbose, validation_fraction=self.validation_fraction,
+        )  # fmt: skip
+        model._check_parameters()
+        interrupted = False
+        try:
+            # One seed for both, so that one part of the pairs is set aside for both.
+            own = model._plan(seed=plan.seed)
+            model._learn(X, y, sample_weight, validation, own, continuing=False)
+        except KeyboardInterrupt:
+            if not hasattr(model, "net_"):
+                raise
+            interrupted = True
+        self.tight_binding_ = model
+        return interrupted
 
     def _why_not(self, X: Any, y: Any) -> str:
         """Why there is no tight binding for this data; empty where there is."""

@@ -347,6 +347,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     """
 
     _losses: ClassVar[tuple[str, ...]] = ("pseudo_huber",)
+    _kept: ClassVar[tuple[str, ...]] = ("given",)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -398,7 +399,6 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
         return self._spread
 
     def _training_data(self, rows: Any, values: Array, weight: Array) -> TrainingData:
-        weight = weight / weight.max(initial=np.finfo(np.float64).tiny)
         learned, blocks = state_blocks(
             rows, self._targets.names or [], values, weight, at_rest=self._at_rest,
             finds_distance=self.given == "elements",
@@ -441,14 +441,11 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
             "shells": shells_of(z, shells),
             "electrons": valence_electrons(z, shells),
             "elements": np.unique(z).tolist(),
-            "n_members": n_members or self.n_members,
             "seed": plan.seed,
             "finds_distance": self.given == "elements",
             "learns_force": self._at_rest,
-            "electronic_temperature": float(self.electronic_temperature),
-            "n_gaussians": self.n_gaussians,
-            "hidden": self.n_hidden,
-            "embedding": self.n_embedding,
+            **self._network_parameters(),
+            "n_members": n_members or self.n_members,
         }
         return build_net(TightBindingMembers, params, plan)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from .._validation import take_rows
+
 __all__ = ["model_and_pairs", "row_of"]
 
 
@@ -32,5 +36,4 @@ def row_of(X: Any, row: int) -> Any:
     n = len(X)
     if not -n <= row < n:
         raise ValueError(f"row={row} is not one of the {n} rows of X")
-    rows = slice(row, row + 1) if row != -1 else slice(-1, None)
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    return take_rows(X, np.array([row % n]))

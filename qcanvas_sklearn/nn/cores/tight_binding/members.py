@@ -65,8 +65,12 @@ class TightBindingMembers(nn.Module):
         Whether distances are to be found from the elements.
     learns_force : bool, default=True
         Whether forces are among the labels.
-    **parameters
-        Of :class:`TightBinding`.
+    electronic_temperature : float, default=0.0
+        Temperature of the data's filling in K.
+    n_gaussians : int, default=9
+        Gaussians that all orbitals share.
+    n_hidden, n_embedding : int, default=64, 12
+        Of the network of corrections.
     """
 
     elements: Tensor
@@ -74,13 +78,17 @@ class TightBindingMembers(nn.Module):
     def __init__(
         self, shells: ArrayLike, electrons: ArrayLike, elements: Sequence[int],
         n_members: int = 5, seed: int = 0, finds_distance: bool = False,
-        learns_force: bool = True, **parameters: Any,
+        learns_force: bool = True, electronic_temperature: float = 0.0, n_gaussians: int = 9,
+        n_hidden: int = 64, n_embedding: int = 12,
     ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(
-            TightBinding(shells, electrons, seed=seed + k, **parameters)
+            TightBinding(
+                shells, electrons, electronic_temperature=electronic_temperature,
+                seed=seed + k, n_gaussians=n_gaussians, hidden=n_hidden, embedding=n_embedding,
+            )
             for k in range(n_members)
-        )
+        )  # fmt: skip
         self.starts = nn.ModuleList(
             BondLengthStart(self[0].hamiltonian, elements, seed=seed + k)
             for k in range(n_members if finds_distance else 0)
