@@ -1,4 +1,4 @@
-"""A network that is told the state of a pair and predicts what tight binding leaves."""
+"""What a network is told of a state, and a small network that knows exchange symmetry."""
 
 from __future__ import annotations
 
