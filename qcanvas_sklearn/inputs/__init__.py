@@ -3,11 +3,13 @@
 from ._base import InputSpec, Reader
 from ._elements import standard_descriptors
 from ._open import open_reader
+from .molecules import MoleculeReader
 from .pairs import PairReader
 from .tables import TableReader
 
 __all__ = [
     "InputSpec",
+    "MoleculeReader",
     "PairReader",
     "Reader",
     "TableReader",

@@ -46,6 +46,9 @@ class InputSpec:
         rows; None for all.
     needs_atoms : bool
         Whether a table that holds no pairs is refused.
+    cutoff : float or None
+        Distance up to which atoms of a molecule are neighbours, Å; None where molecules are
+        refused.
     """
 
     names: tuple[str, ...]
@@ -54,6 +57,7 @@ class InputSpec:
     descriptors: bool = False
     known: tuple[str, ...] | None = None
     needs_atoms: bool = False
+    cutoff: float | None = None
 
 
 R = TypeVar("R", bound=Rows)

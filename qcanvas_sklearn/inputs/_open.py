@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..images.layout import find_columns
-from ..structures import looks_like_pairs
+from ..structures import looks_like_molecules, looks_like_pairs
 from ._base import InputSpec, Reader
+from .molecules import MoleculeReader
 from .pairs import PairReader
 from .tables import TableReader
 
@@ -20,8 +21,9 @@ def open_reader(spec: InputSpec, X: Any) -> Reader[Any]:
     ----------
     spec : InputSpec
         What the network takes.
-    X : array-like of shape (n, p)
-        Element pairs, a table with the columns of pairs, or any other numeric table.
+    X : array-like of shape (n, p), or molecules
+        Element pairs, a table with the columns of pairs, any other numeric table, or what
+        :func:`~qcanvas_sklearn.structures.check_molecules` reads.
 
     Returns
     -------
@@ -30,9 +32,19 @@ def open_reader(spec: InputSpec, X: Any) -> Reader[Any]:
 
     Raises
     ------
+    TypeError
+        If `X` holds molecules, and the network is one of pairs.
     ValueError
         If `X` is a plain table, and the network is one of atoms alone.
     """
+    if looks_like_molecules(X):
+        if spec.cutoff is None:
+            raise TypeError(
+                f"X ({type(X).__name__}) holds molecules, and this estimator takes pairs of "
+                "atoms; those for graphs of atoms (SchNet, GATv2, EGNN, DimeNet, FAENet, "
+                "GotenNet) take molecules as well"
+            )
+        return MoleculeReader(spec)
     if looks_like_pairs(X) or find_columns(X) is not None:
         return PairReader(spec)
     if spec.needs_atoms:

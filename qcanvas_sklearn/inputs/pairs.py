@@ -16,10 +16,10 @@ from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
-from ..structures import CheckedPairs, looks_like_pairs, validate_pairs
+from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
 from ..training import DenseRows
 from ._base import DenseReader
-from .tables import check_table, refuse_pairs
+from .tables import check_table, refuse_atoms
 
 __all__ = ["PairReader"]
 
@@ -81,7 +81,7 @@ class PairReader(DenseReader):
     ) -> DenseRows:
         """Read pairs given in the same way."""
         if self.transformer_ is None:
-            refuse_pairs(estimator, X)
+            refuse_atoms(estimator, X)
             table, columns = check_table(estimator, X, reset=False)
             # A table without names or layout is read by position.
             if columns is not None and columns.layout != self.layout_:
@@ -90,7 +90,7 @@ class PairReader(DenseReader):
                     f"{type(estimator).__name__} was fitted on those of {self.layout_}"
                 )
         else:
-            if not looks_like_pairs(X):
+            if looks_like_molecules(X) or not looks_like_pairs(X):
                 raise ValueError(
                     f"this {type(estimator).__name__} was fitted on element pairs; got "
                     f"{type(X).__name__} without element symbols"

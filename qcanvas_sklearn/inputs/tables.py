@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from torch import nn
 
 from ..images.layout import PairColumns, find_columns
-from ..structures import looks_like_pairs, might_be_atomic_numbers
+from ..structures import looks_like_molecules, looks_like_pairs, might_be_atomic_numbers
 from ..training import DenseRows
 from ._base import DenseReader
 
@@ -38,8 +38,12 @@ def check_table(
     return table, columns
 
 
-def refuse_pairs(estimator: BaseEstimator, X: Any) -> None:
-    """Raise a ValueError where a table is expected and element pairs are given."""
+def refuse_atoms(estimator: BaseEstimator, X: Any) -> None:
+    """Raise an error where a table is expected and pairs or molecules are given."""
+    if looks_like_molecules(X):
+        raise TypeError(
+            f"this {type(estimator).__name__} was fitted on a numeric table, got molecules"
+        )
     if looks_like_pairs(X):
         raise ValueError(
             f"this {type(estimator).__name__} was fitted on a numeric table, got "
@@ -78,7 +82,7 @@ class TableReader(DenseReader):
         self, estimator: BaseEstimator, X: Any, *, learn: bool = False
     ) -> DenseRows:
         """Read a table of the same columns."""
-        refuse_pairs(estimator, X)
+        refuse_atoms(estimator, X)
         table, _ = check_table(estimator, X, reset=False)
         return self.scaled(self._rows(table))
 

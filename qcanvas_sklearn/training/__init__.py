@@ -4,6 +4,7 @@ from .calibration import ExtrapolationCalibration, SpreadCalibration, element_di
 from .data import TrainingData
 from .devices import precision, repeatable, resolve_device
 from .engine import (
+    Predictor,
     Rate,
     TrainingPlan,
     build_net,
@@ -12,6 +13,7 @@ from .engine import (
     predict,
     train,
 )
+from .graph_rows import GraphRows
 from .losses import LOSSES, MaskedLoss
 from .rows import DenseRows, Rows, Scaling
 from .scaling import TargetScaler, feature_scaling
@@ -20,8 +22,10 @@ from .targets import TargetBlock
 __all__ = [
     "DenseRows",
     "ExtrapolationCalibration",
+    "GraphRows",
     "LOSSES",
     "MaskedLoss",
+    "Predictor",
     "Rate",
     "Rows",
     "Scaling",

@@ -31,7 +31,7 @@ from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from ..nn.outputs import OUTPUT
+from ..nn.outputs import FORCES, OUTPUT
 from .callbacks import Annealing, Divergence, EpochProgress
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
@@ -40,6 +40,7 @@ from .rows import Rows
 from .targets import by_block
 
 __all__ = [
+    "Predictor",
     "Rate",
     "TrainingPlan",
     "build_net",
@@ -301,32 +302,59 @@ def evaluation_module(net: NeuralNet, device: torch.device) -> nn.Module:
     return copy.deepcopy(net.module_).to(device=device, dtype=precision(device)).eval()
 
 
-@torch.inference_mode()
-def predict(
-    net: NeuralNet, rows: Rows, device: torch.device, batch_size: int = 1024
-) -> NDArray[np.float64]:
-    """Outputs of the net in batches, in evaluation mode.
+class Predictor:
+    """A trained network in evaluation mode, ready to be asked more than once.
 
     Parameters
     ----------
     net : NeuralNet
         A trained net; it is not changed.
-    rows : Rows
-        What the network sees, on the host.
     device : torch.device
         Where to compute.
-    batch_size : int, default=1024
-        Rows at a time.
+    """
+
+    def __init__(self, net: NeuralNet, device: torch.device) -> None:
+        self.module = evaluation_module(net, device)
+        self.device = device
+
+    def __call__(
+        self, rows: Rows, blocks: Sequence[str] = (OUTPUT,)
+    ) -> dict[str, NDArray[np.float64]]:
+        """Outputs by block, some rows at a time.
+
+        Parameters
+        ----------
+        rows : Rows
+            What the network sees, on the host.
+        blocks : sequence of str, default=("y",)
+            What is asked for.
+
+        Returns
+        -------
+        dict of str to ndarray, float64
+            Of shape (n, t), or (n, m, t) of an ensemble.
+        """
+        # Forces are derivatives, which inference mode does not know.
+        derives = FORCES in blocks
+        if hasattr(self.module, "wants_forces"):
+            self.module.wants_forces = derives
+        parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in blocks}
+        dtype = precision(self.device)
+        without_gradients = torch.no_grad() if derives else torch.inference_mode()
+        with repeatable(self.device), without_gradients:
+            for piece in rows.pieces():
+                batch = rows.take(piece).to(self.device, dtype).batch(slice(None))
+                outputs = by_block(self.module(**batch))
+                for name, part in parts.items():
+                    part.append(outputs[name].double().cpu().numpy())
+        return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def predict(net: NeuralNet, rows: Rows, device: torch.device) -> NDArray[np.float64]:
+    """What the net predicts of rows, see :class:`Predictor`.
 
     Returns
     -------
     ndarray of shape (n, t), or (n, m, t) of an ensemble, float64
     """
-    module = evaluation_module(net, device)
-    parts = []
-    with repeatable(device):
-        for start in range(0, len(rows), batch_size):
-            batch = rows.take(slice(start, start + batch_size)).to(device, precision(device))
-            outputs = by_block(module(**batch.batch(slice(None))))[OUTPUT]
-            parts.append(outputs.double().cpu().numpy())
-    return np.concatenate(parts)
+    return Predictor(net, device)(rows)[OUTPUT]

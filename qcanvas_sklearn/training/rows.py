@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +15,8 @@ from torch import Tensor
 __all__ = ["DenseRows", "Rows", "Scaling"]
 
 _BLOCK_BYTES = 2**22
+#: Rows of one shape that are predicted at a time.
+_PIECE = 1024
 
 
 class Scaling(NamedTuple):
@@ -58,6 +60,10 @@ class Rows(Protocol):
 
     def entries(self, level: str, index: Tensor) -> Tensor:
         """Positions of the labels of some rows among those of a level."""
+        ...
+
+    def pieces(self) -> Iterator[slice]:
+        """Rows that are computed at a time, where memory is what limits them."""
         ...
 
     def keys(self) -> NDArray[np.int64]:
@@ -136,6 +142,11 @@ class DenseRows:
             return index
         atoms = torch.arange(self.n_atoms, device=index.device)
         return (index[:, None] * self.n_atoms + atoms).flatten()
+
+    def pieces(self) -> Iterator[slice]:
+        """Rows that are computed at a time, where memory is what limits them."""
+        for start in range(0, len(self), _PIECE):
+            yield slice(start, start + _PIECE)
 
     def keys(self) -> NDArray[np.int64]:
         """A number for what each row holds, equal for equal rows alone, shape (n,)."""
