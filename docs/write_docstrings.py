@@ -22,6 +22,8 @@ if __name__ == "__main__":
 
 from qcanvas_sklearn import estimators
 from qcanvas_sklearn._files import written_whole
+from qcanvas_sklearn.estimators._graph import GraphFamily
+from qcanvas_sklearn.estimators._molecules import MoleculeRegressor
 
 _SHARED_PARAMETERS = """\
 max_epochs : int, default={max_epochs}
@@ -104,6 +106,57 @@ X may be
   order, with a prefix) or by the layout that the array carries
   (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
 - any other numeric table, whose columns all become scalars, without atoms or an image."""
+
+
+_GRAPH_PARAMETERS = """
+readout : {{"auto", "sum", "mean", "attention", "dipole"}} or sequence of them, default="auto"
+    How the atoms of a molecule make a target, one for all targets or one for each: the sum
+    over their contributions, the mean, a mean that attends, or the length of a dipole made
+    of their charges. "auto" {readout_text}. Pairs have read-outs of their own."""
+
+_GRAPH_NOTES = """\
+
+Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of a
+cell too; the network sees elements, distances and directions, and the total charge. Rows are
+set aside by the groups of the record, and where all are of one group (the frames of one
+trajectory), by frame."""
+
+_MOLECULE_REGRESSOR_PARAMETERS = """
+force_weight : float or None, default=None
+    Weight of the forces beside the targets in the loss, both in units of the mean absolute
+    component of the force: forces that are passed to ``fit`` or that the molecules carry
+    are learned with it. None is 10 where forces are passed, and 0 elsewhere."""
+
+_MOLECULE_REGRESSOR_ATTRIBUTES = """\
+reference_ : CompositionReference or None
+    What the elements of a molecule say of the targets that are sums over atoms, from the
+    training rows; the network learns what is left. None for pairs and tables.
+force_calibration_ : SpreadCalibration or None
+    What makes standard deviations of the spread of an ensemble's forces.
+"""
+
+_MOLECULE_REGRESSOR_NOTES = """\
+
+Energies of molecules are learned as the difference from a number for each element, fitted in
+double precision. Forces are the negative gradient of the energy that the network predicts,
+whose second derivative is continuous where atoms pass the cutoff."""
+
+
+#: What is said of readers, and what is said of those of graph networks.
+_READERS = (
+    ("PairReader or TableReader", "PairReader, MoleculeReader or TableReader"),
+    ("the one for pairs, or the one for plain tables", "for pairs, molecules or tables"),
+    ("Elements of the training pairs;", "Elements of the training rows;"),
+)
+#: What "auto" reads out, for regressors and for classifiers.
+_READOUT_TEXT = (
+    """\
+goes by the target's name: sums for
+    :data:`qcanvas_sklearn.targets.EXTENSIVE_LABELS` and names that mean nothing to the
+    package, a dipole for ``dipole_mag_d``, attention for the other labels""",
+    "is attention",
+)
 
 
 class _Task(NamedTuple):
@@ -241,15 +294,27 @@ Tight binding has members of its own. It predicts the mean of both and, with
 
 def docstring(cls: type) -> str:
     """A public estimator's docstring: its family's, with what is shared filled in."""
-    task = _CLASSIFIER if cls.__name__.endswith(_CLASSIFIER.kind) else _REGRESSOR
+    is_classifier = cls.__name__.endswith(_CLASSIFIER.kind)
+    task = _CLASSIFIER if is_classifier else _REGRESSOR
     defaults = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
     losses = ", ".join(f'"{loss}"' for loss in cls._losses)
     said = {**task.fill, **_OWN_FILL.get(cls.__name__, {})}
     parameters = _SHARED_PARAMETERS.format(choices=losses, **said, **defaults)
+    attributes, notes = task.attributes + _SHARED_ATTRIBUTES, task.notes + _SHARED_NOTES
+    if issubclass(cls, GraphFamily):
+        parameters += _GRAPH_PARAMETERS.format(readout_text=_READOUT_TEXT[is_classifier])
+        for text, of_graphs in _READERS:
+            attributes = attributes.replace(text, of_graphs)
+        notes += _GRAPH_NOTES
+    parameters += task.parameters
+    if issubclass(cls, MoleculeRegressor):
+        parameters += _MOLECULE_REGRESSOR_PARAMETERS
+        attributes = _MOLECULE_REGRESSOR_ATTRIBUTES + attributes
+        notes += _MOLECULE_REGRESSOR_NOTES
     fill = {
-        "{shared_parameters}": parameters + task.parameters,
-        "{shared_attributes}": task.attributes + _SHARED_ATTRIBUTES,
-        "{shared_notes}": task.notes + _SHARED_NOTES,
+        "{shared_parameters}": parameters,
+        "{shared_attributes}": attributes,
+        "{shared_notes}": notes,
         "{kind}": task.kind,
         "{name}": cls.__name__,
         "{target}": task.example_target,

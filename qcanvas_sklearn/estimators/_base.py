@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -112,8 +112,9 @@ class NetEstimator(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
-            Element pairs, the output of a `PairImageTransformer`, or a numeric table.
+        X : array-like of shape (n, p), or molecules
+            Element pairs, the output of a `PairImageTransformer`, or a numeric table; of
+            graph networks also a `Molecules`, or a list of ``ase.Atoms`` or of PyG ``Data``.
         y : array-like of shape (n,) or (n, t)
             Targets in the user's units, or the classes (n,) of a classifier; NaN, None, NA
             and masked values are missing labels.
@@ -175,15 +176,31 @@ class NetEstimator(BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_shared_parameters(self, self._losses)
-        check_network_parameters(self._network_parameters())
+        check_network_parameters(self._stated(self._network_parameters()))
 
     def _input_spec(self) -> InputSpec:
         """What the network takes, as the hyperparameters say."""
         return self._spec
 
+    def _network_class(self) -> type[nn.Module]:
+        """The network for what was read."""
+        return self._network
+
     def _network_parameters(self) -> dict[str, Any]:
-        accepted = signature(self._network).parameters
+        accepted = signature(self._network_class()).parameters
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in accepted}
+
+    def _stated(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters but for those that may be left to the network's own defaults, and are."""
+        default = {f.name: f.default for f in fields(self)}
+        return {
+            name: value for name, value in params.items()
+            if value is not None or default[name] is not None
+        }  # fmt: skip
+
+    def _settled_parameters(self) -> dict[str, Any]:
+        """The network's arguments that the hyperparameters decide."""
+        return self._stated(self._network_parameters())
 
     def _architecture(self) -> dict[str, Any]:
         """What a continued fit cannot change."""
@@ -201,6 +218,11 @@ class NetEstimator(BaseEstimator):
     @abstractmethod
     def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> NDArray[np.float64]:
         """Labels (n, t) of known targets; a target without any is no fault."""
+
+    def _first_labels(
+        self, rows: Rows, values: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> None:
+        """Find out what does not take a network in the labels (n, t) of the first fit."""
 
     def _taught(self, rows: Rows, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the network learns of labels (n, t)."""
@@ -311,8 +333,10 @@ class NetEstimator(BaseEstimator):
         rows, values, weight = rows.take(usable), values[usable], weight[usable]
         learn, aside = self._split(rows, values, plan, validation, stream)
         self._targets = self._counted(self._targets, values[learn])
-        values = self._taught(rows, values)
         learned = rows.take(learn)
+        if not continuing:
+            self._first_labels(learned, values[learn], weight[learn])
+        values = self._taught(rows, values)
         set_aside = self._without_labels(rows.take(aside))
         if not continuing:
             self.reader_.fit_scaling(learned)
@@ -379,6 +403,8 @@ class NetEstimator(BaseEstimator):
         if validation[0] is not None or not (plan.patience is not None or calibrates):
             return every, every[:0]
         groups, members = self.reader_.groups(rows), self.reader_.members(rows)
+        if len(rows) and (groups == groups[0]).all():
+            groups = rows.keys()  # of one trajectory there is nothing but its own frames
         if stream:
             held = copy.deepcopy(self._held_back)
             self._held_back = held or HeldBack(self.validation_fraction, plan.seed)
@@ -406,23 +432,30 @@ class NetEstimator(BaseEstimator):
         network_params = {
             **self.reader_.network_params(rows),
             "n_outputs": spec.n_targets,
-            **self._network_parameters(),
+            **self._settled_parameters(),
         }
         module, params = self.reader_.wrap(
-            self._network, network_params, spec.parity.tolist()
+            self._network_class(), network_params, spec.parity.tolist()
         )
-        if n_members == 1:
-            return build_net(module, params, plan)
-        stack = {"n_members": n_members, "network": module, "network_params": params}
-        return build_net(Ensemble, stack, plan)
+        if n_members > 1:
+            params = {"n_members": n_members, "network": module, "network_params": params}
+            module = Ensemble
+        return build_net(*self._around(module, params), plan)
+
+    def _around(
+        self, module: type[nn.Module], params: dict[str, Any]
+    ) -> tuple[type[nn.Module], dict[str, Any]]:
+        """What the task adds around the network or an ensemble: a class and its arguments."""
+        return module, params
 
     def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
         """Bring a new net to where its training starts."""
 
     def count_unseen_elements(self, X: Any) -> NDArray[np.int64]:
-        """Number of atoms of each row whose element was not among the training pairs.
+        """Number of elements of each row that were not among the training rows.
 
-        Errors are larger where it is above zero, and predictions are refused there unless
+        Of a pair both atoms count, of a molecule each element once. Errors are larger where
+        it is above zero, and predictions are refused there unless
         ``unseen_elements="allow"``.
 
         Parameters
@@ -433,7 +466,7 @@ class NetEstimator(BaseEstimator):
         Returns
         -------
         ndarray of int64, shape (n,)
-            0, 1 or 2; 0 for the rows of a plain table, which holds no elements.
+            0, 1 or 2 for pairs; 0 for the rows of a plain table, which holds no elements.
         """
         check_is_fitted(self, "net_")
         return self._unseen(self.reader_.read(self, X)).sum(axis=1)
@@ -452,5 +485,8 @@ class NetEstimator(BaseEstimator):
     def _outputs(self, rows: Rows, net: NeuralNet | None = None) -> NDArray[np.float64]:
         """Outputs of the fitted net, or of another, for rows; without the targets' scaling."""
         device = resolve_device(self.device, fallback=True)
-        outputs = predict(net or self.net_, rows, device)
+        return self._unscaled(predict(net or self.net_, rows, device), rows)
+
+    def _unscaled(self, outputs: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
+        """Outputs of a net for rows, in the user's units."""
         return self.scaler_.inverse_transform(outputs)

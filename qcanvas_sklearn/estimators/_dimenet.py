@@ -8,16 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
+from ..nn import MoleculeDimeNet
 from ..nn.heads.pair_graph import PairDimeNet
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["DimeNetClassifier", "DimeNetRegressor"]
 
 
 @dataclass(eq=False, repr=False)
-class DimeNetFamily(NetEstimator):
+class DimeNetFamily(GraphFamily):
     """Directional message passing (DimeNet++) on the two-atom graph of a pair.
 
     Messages live on the two directed edges and start from both atoms, the bond length in
@@ -38,8 +39,8 @@ class DimeNetFamily(NetEstimator):
         and more of them only add depth.
     n_radial : int, default=8
         Radial waves in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -74,6 +75,7 @@ class DimeNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairDimeNet
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeDimeNet
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
@@ -81,14 +83,14 @@ class DimeNetFamily(NetEstimator):
     n_hidden: int = 128
     n_layers: int = 1
     n_radial: int = 8
-    cutoff: float = 8.0
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
-class DimeNetRegressor(NetRegressor, DimeNetFamily):
+class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
     """Directional message passing (DimeNet++) on the two-atom graph of a pair.
 
     Messages live on the two directed edges and start from both atoms, the bond length in

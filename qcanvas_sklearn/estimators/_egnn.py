@@ -8,16 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
+from ..nn import MoleculeEGNN
 from ..nn.heads.pair_graph import PairEGNN
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["EGNNClassifier", "EGNNRegressor"]
 
 
 @dataclass(eq=False, repr=False)
-class EGNNFamily(NetEstimator):
+class EGNNFamily(GraphFamily):
     """Equivariant graph network (EGNN) on the two-atom graph of a pair.
 
     Messages see both atoms, the squared distance and the pair's scalars (the ten
@@ -34,6 +35,8 @@ class EGNNFamily(NetEstimator):
         Features of a node and of a message.
     n_layers : int, default=3
         Number of layers; all but the last move the atoms.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -66,19 +69,21 @@ class EGNNFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairEGNN
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeEGNN
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
 
     n_hidden: int = 128
     n_layers: int = 3
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
-class EGNNRegressor(NetRegressor, EGNNFamily):
+class EGNNRegressor(MoleculeRegressor, EGNNFamily):
     """Equivariant graph network (EGNN) on the two-atom graph of a pair.
 
     Messages see both atoms, the squared distance and the pair's scalars (the ten

@@ -8,16 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
+from ..nn import MoleculeFAENet
 from ..nn.heads.pair_graph import PairFAENet
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["FAENetClassifier", "FAENetRegressor"]
 
 
 @dataclass(eq=False, repr=False)
-class FAENetFamily(NetEstimator):
+class FAENetFamily(GraphFamily):
     """Frame-averaged graph network (FAENet) on the two-atom graph of a pair.
 
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and
@@ -37,8 +38,8 @@ class FAENetFamily(NetEstimator):
         Number of interaction blocks.
     n_radial : int, default=32
         Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Centre of the last Gaussian, Å.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -73,6 +74,7 @@ class FAENetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairFAENet
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeFAENet
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
@@ -80,14 +82,14 @@ class FAENetFamily(NetEstimator):
     n_hidden: int = 128
     n_layers: int = 3
     n_radial: int = 32
-    cutoff: float = 8.0
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
-class FAENetRegressor(NetRegressor, FAENetFamily):
+class FAENetRegressor(MoleculeRegressor, FAENetFamily):
     """Frame-averaged graph network (FAENet) on the two-atom graph of a pair.
 
     Messages see both atoms, the components of the bond vector, its length in Gaussians, and

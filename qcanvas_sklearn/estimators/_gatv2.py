@@ -9,15 +9,15 @@ from torch import nn
 
 from ..inputs import InputSpec
 from ..nn.heads import PairGATv2
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["GATv2Classifier", "GATv2Regressor"]
 
 
 @dataclass(eq=False, repr=False)
-class GATv2Family(NetEstimator):
+class GATv2Family(GraphFamily):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
     Nodes carry a one-hot element and the electron population, less that of the free atom;
@@ -35,6 +35,8 @@ class GATv2Family(NetEstimator):
         Number of attention layers.
     n_heads : int, default=4
         Attention heads; must divide `n_hidden`.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -67,6 +69,7 @@ class GATv2Family(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeGATv2
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
@@ -74,13 +77,14 @@ class GATv2Family(NetEstimator):
     n_hidden: int = 128
     n_layers: int = 3
     n_heads: int = 4
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
-class GATv2Regressor(NetRegressor, GATv2Family):
+class GATv2Regressor(MoleculeRegressor, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
     Nodes carry a one-hot element and the electron population, less that of the free atom;

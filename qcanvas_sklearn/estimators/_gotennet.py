@@ -8,16 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
+from ..nn import MoleculeGotenNet
 from ..nn.heads.pair_graph import PairGotenNet
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["GotenNetClassifier", "GotenNetRegressor"]
 
 
 @dataclass(eq=False, repr=False)
-class GotenNetFamily(NetEstimator):
+class GotenNetFamily(GraphFamily):
     """Geometry-aware tensor attention (GotenNet) on the two-atom graph of a pair.
 
     Atoms carry scalars and features that turn with the bond as spherical harmonics do.
@@ -43,8 +44,8 @@ class GotenNetFamily(NetEstimator):
         Highest degree of the features that turn with the bond, 1 to 6.
     n_radial : int, default=32
         Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -77,6 +78,7 @@ class GotenNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGotenNet
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeGotenNet
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
@@ -86,7 +88,7 @@ class GotenNetFamily(NetEstimator):
     n_heads: int = 4
     n_degrees: int = 2
     n_radial: int = 32
-    cutoff: float = 8.0
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     lr: float = 1e-3
@@ -94,7 +96,7 @@ class GotenNetFamily(NetEstimator):
 
 
 @dataclass(eq=False, repr=False)
-class GotenNetRegressor(NetRegressor, GotenNetFamily):
+class GotenNetRegressor(MoleculeRegressor, GotenNetFamily):
     """Geometry-aware tensor attention (GotenNet) on the two-atom graph of a pair.
 
     Atoms carry scalars and features that turn with the bond as spherical harmonics do.

@@ -92,7 +92,12 @@ class NetRegressor(RegressorMixin, _Shell):
             nothing to calibrate them with: they are those of the training labels then.
         """
         rows = self._known_rows(X)
-        outputs = self._outputs(rows)
+        return self._summarised(self._outputs(rows), rows, return_std)
+
+    def _summarised(
+        self, outputs: Array, rows: Rows, return_std: bool
+    ) -> Array | tuple[Array, Array]:
+        """Predictions from the outputs of a net or an ensemble, and what they are worth."""
         is_ensemble = outputs.ndim == 3
         if return_std and not is_ensemble:
             raise ValueError(

@@ -8,16 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
+from ..nn import MoleculeSchNet
 from ..nn.heads.pair_graph import PairSchNet
-from ._base import NetEstimator
 from ._classifier import NetClassifier
-from ._regressor import NetRegressor
+from ._graph import GraphFamily
+from ._molecules import MoleculeRegressor
 
 __all__ = ["SchNetClassifier", "SchNetRegressor"]
 
 
 @dataclass(eq=False, repr=False)
-class SchNetFamily(NetEstimator):
+class SchNetFamily(GraphFamily):
     """Continuous-filter convolutions (SchNet) on the two-atom graph of a pair.
 
     Messages between the atoms are multiplied by filters that a small network draws from
@@ -36,8 +37,8 @@ class SchNetFamily(NetEstimator):
         Number of interaction blocks.
     n_radial : int, default=32
         Gaussians in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     {shared_parameters}
@@ -70,6 +71,7 @@ class SchNetFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairSchNet
+    _molecule_network: ClassVar[type[nn.Module]] = MoleculeSchNet
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector"), relative_populations=True
     )
@@ -77,14 +79,14 @@ class SchNetFamily(NetEstimator):
     n_hidden: int = 128
     n_layers: int = 3
     n_radial: int = 32
-    cutoff: float = 8.0
+    cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
     loss: str = "huber"
 
 
 @dataclass(eq=False, repr=False)
-class SchNetRegressor(NetRegressor, SchNetFamily):
+class SchNetRegressor(MoleculeRegressor, SchNetFamily):
     """Continuous-filter convolutions (SchNet) on the two-atom graph of a pair.
 
     Messages between the atoms are multiplied by filters that a small network draws from

@@ -1,6 +1,7 @@
 """Records of arrays: what is known about atoms, pairs and molecules of them."""
 
 from ._arrays import save_atomically
+from ._ase import load_ase
 from ._check import (
     PAIR_COLUMNS,
     CheckedPairs,
@@ -24,6 +25,7 @@ __all__ = [
     "check_molecules",
     "check_pairs",
     "empty_labels",
+    "load_ase",
     "looks_like_molecules",
     "looks_like_pairs",
     "might_be_atomic_numbers",
