@@ -1,6 +1,7 @@
 """Training: skorch wiring, device-resident batches, target blocks, masked losses."""
 
 from .calibration import ExtrapolationCalibration, SpreadCalibration, element_distance
+from .composition import CompositionReference, count_elements
 from .data import TrainingData
 from .devices import precision, repeatable, resolve_device
 from .engine import (
@@ -20,6 +21,7 @@ from .scaling import TargetScaler, feature_scaling
 from .targets import TargetBlock
 
 __all__ = [
+    "CompositionReference",
     "DenseRows",
     "ExtrapolationCalibration",
     "GraphRows",
@@ -35,6 +37,7 @@ __all__ = [
     "TrainingData",
     "TrainingPlan",
     "build_net",
+    "count_elements",
     "element_distance",
     "evaluation_module",
     "feature_scaling",
