@@ -73,8 +73,8 @@ class GraphRows:
         if np.array_equal(rows, every):
             return self
         chosen = torch.as_tensor(rows)
-        atoms, ptr = _ragged(torch.as_tensor(self.ptr), chosen)
-        edges, edge_ptr = _ragged(torch.as_tensor(self.edge_ptr), chosen)
+        atoms, ptr = _ragged(torch.tensor(self.ptr), chosen)
+        edges, edge_ptr = _ragged(torch.tensor(self.edge_ptr), chosen)
         own: dict[str, Any] = {"ptr": ptr.numpy(), "edge_ptr": edge_ptr.numpy()}
         places = (_BY_ROW, rows), (_BY_ATOM, atoms.numpy()), (_BY_EDGE, edges.numpy())
         for names, place in places:
@@ -123,7 +123,7 @@ class GraphRows:
         """Positions of the labels of some rows among those of a level."""
         if level == "row":
             return index
-        ptr = torch.as_tensor(self.ptr, device=index.device)
+        ptr = torch.tensor(self.ptr) if isinstance(self.ptr, np.ndarray) else self.ptr
         return _ragged(ptr, index)[0]
 
     def pieces(self) -> Iterator[slice]:
