@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["OUTPUT", "PENALTY", "SHARE"]
+__all__ = ["FORCES", "OUTPUT", "PENALTY", "SHARE"]
 
 #: The block of what an estimator predicts; networks of this block alone return a tensor.
 OUTPUT = "y"
+#: Forces on the atoms, the negative slopes of one output with the positions.
+FORCES = "forces"
 #: What a network adds to the loss of a batch as it is: a penalty on its parameters.
 PENALTY = "penalty"
 #: Shares (b, m) of the rows in what the members of an ensemble learn; they count all alike
