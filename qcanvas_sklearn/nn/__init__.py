@@ -3,9 +3,16 @@
 Cores pass messages on graphs of any size; heads make targets of features.
 """
 
-from .cores import EGNN, DenseGATv2Conv, DimeNetPlusPlus, FAENet, GotenNet, SchNet
+from .cores import EGNN, DenseGATv2Conv, DimeNetPlusPlus, FAENet, GATv2, GotenNet, SchNet
 from .ensemble import Ensemble
+from .forces import EnergyForces
 from .heads import (
+    MoleculeDimeNet,
+    MoleculeEGNN,
+    MoleculeFAENet,
+    MoleculeGATv2,
+    MoleculeGotenNet,
+    MoleculeSchNet,
     PairDimeNet,
     PairEGNN,
     PairFAENet,
@@ -24,9 +31,17 @@ __all__ = [
     "DenseGATv2Conv",
     "DimeNetPlusPlus",
     "EGNN",
+    "EnergyForces",
     "Ensemble",
     "FAENet",
+    "GATv2",
     "GotenNet",
+    "MoleculeDimeNet",
+    "MoleculeEGNN",
+    "MoleculeFAENet",
+    "MoleculeGATv2",
+    "MoleculeGotenNet",
+    "MoleculeSchNet",
     "PairDimeNet",
     "PairEGNN",
     "PairFAENet",

@@ -41,12 +41,20 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(network(**network_params) for _ in range(n_members))
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        """Map the network's inputs to (b, n_members, t)."""
+        """Map the network's inputs to (b, n_members, t).
+
+        Inputs are the same for all members, but for ``positions`` of shape
+        (n_members, N, 3), which are given to each member apart: slopes of one member's
+        outputs are then told from those of the others by one backward pass.
+        """
         first = self.members[0]
         each = [dict(member.named_parameters()) for member in self.members]
         stacked = {name: torch.stack([weights[name] for weights in each]) for name in each[0]}
 
-        def member(weights: dict[str, Tensor]) -> Tensor:
-            return functional_call(first, weights, kwargs=inputs)
+        positions = inputs.get("positions")
+        own = {} if positions is None or positions.ndim < 3 else {"positions": positions}
 
-        return torch.vmap(member, out_dims=1, randomness="different")(stacked)
+        def member(weights: dict[str, Tensor], own: dict[str, Tensor]) -> Tensor:
+            return functional_call(first, weights, kwargs={**inputs, **own})
+
+        return torch.vmap(member, out_dims=1, randomness="different")(stacked, own)

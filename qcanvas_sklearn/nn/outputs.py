@@ -6,7 +6,7 @@ __all__ = ["FORCES", "OUTPUT", "PENALTY", "SHARE"]
 
 #: The block of what an estimator predicts; networks of this block alone return a tensor.
 OUTPUT = "y"
-#: The block of forces on the atoms.
+#: Forces on the atoms, the negative slopes of one output with the positions.
 FORCES = "forces"
 #: What a network adds to the loss of a batch as it is: a penalty on its parameters.
 PENALTY = "penalty"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,12 +15,17 @@ from torch import Tensor, nn
 
 __all__ = [
     "BesselBasis",
+    "CutoffFunction",
     "GaussianBasis",
     "SphericalBasis",
     "cosine_cutoff",
+    "polynomial_cutoff",
     "polynomial_envelope",
     "spherical_bessel",
 ]
+
+#: Maps distances and the cutoff, Å, to what is left of an interaction, 1 to 0.
+CutoffFunction: TypeAlias = Callable[[Tensor, float], Tensor]
 
 
 def cosine_cutoff(distance: Tensor, cutoff: float) -> Tensor:
@@ -46,6 +53,11 @@ def polynomial_envelope(x: Tensor, p: int = 6) -> Tensor:
     """
     a, b, c = (p + 1) * (p + 2) / 2, p * (p + 2), p * (p + 1) / 2
     return torch.where(x < 1, 1 - x**p * (a - b * x + c * x**2), 0.0)
+
+
+def polynomial_cutoff(distance: Tensor, cutoff: float) -> Tensor:
+    """The polynomial envelope of distances: forces and their slopes have no jump either."""
+    return polynomial_envelope(distance / cutoff)
 
 
 class GaussianBasis(nn.Module):

@@ -3,8 +3,17 @@
 from .dimenet import DimeNetPlusPlus
 from .egnn import EGNN
 from .faenet import FAENet
-from .gatv2 import DenseGATv2Conv
+from .gatv2 import DenseGATv2Conv, GATv2, GATv2Conv
 from .gotennet import GotenNet
 from .schnet import SchNet
 
-__all__ = ["DenseGATv2Conv", "DimeNetPlusPlus", "EGNN", "FAENet", "GotenNet", "SchNet"]
+__all__ = [
+    "DenseGATv2Conv",
+    "DimeNetPlusPlus",
+    "EGNN",
+    "FAENet",
+    "GATv2",
+    "GATv2Conv",
+    "GotenNet",
+    "SchNet",
+]

@@ -25,7 +25,8 @@ def angle_cosines(vectors: Tensor, kj: Tensor, ji: Tensor) -> Tensor:
     """
     to_j, to_i = vectors.index_select(0, kj), vectors.index_select(0, ji)
     norms = (lengths(to_j) * lengths(to_i)).clamp(min=torch.finfo(vectors.dtype).eps)
-    return (-(to_j * to_i).sum(-1) / norms).clamp(-1, 1)
+    # Not clamped to [-1, 1]: curvatures of straight chains would be lost to round-off.
+    return -(to_j * to_i).sum(-1) / norms
 
 
 class _Residual(nn.Module):
@@ -167,6 +168,8 @@ class DimeNetPlusPlus(nn.Module):
         Distance at which interactions end, Å.
     n_edge : int, default=0
         Features of an edge.
+    paired : bool, default=False
+        As for `triplets`; right for periodic images.
 
     References
     ----------
@@ -176,9 +179,10 @@ class DimeNetPlusPlus(nn.Module):
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, n_spherical: int, cutoff: float,
-        n_edge: int = 0,
+        n_edge: int = 0, paired: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.paired = paired
         self.radial = BesselBasis(n_radial, cutoff)
         self.spherical = (
             SphericalBasis(n_spherical, n_radial, cutoff) if n_spherical else None
@@ -193,16 +197,17 @@ class DimeNetPlusPlus(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
         (source, target), n = edge_index, len(x)
-        vectors = edge_vectors(positions, edge_index)
+        vectors = edge_vectors(positions, edge_index, shift)
         distance = lengths(vectors)
         radial = self.radial(distance)
         triplet = None
         if self.spherical is not None:
-            kj, ji = triplets(edge_index, n)
+            kj, ji = triplets(edge_index, n, self.paired)
             cosines = angle_cosines(vectors, kj, ji)
             triplet = self.spherical(distance, cosines, kj), kj, ji
         ends = [x.index_select(0, source), x.index_select(0, target)]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
 from ..layers import mlp
+from ..radial import polynomial_cutoff
 
 __all__ = ["EGNN", "EGNNLayer"]
 
@@ -22,7 +23,9 @@ class EGNNLayer(nn.Module):
 
     over the :math:`N_i` edges that arrive at i. The difference vectors are divided by their
     length plus one, as in the authors' stabilised variant, so that distant atoms do not
-    throw each other about.
+    throw each other about. Where edges are damped by :math:`f_{ij}`, messages and steps are
+    multiplied by it, and :math:`1 + \sum_j f_{ij}` takes the place of :math:`N_i`, which
+    would jump.
 
     Parameters
     ----------
@@ -53,21 +56,29 @@ class EGNNLayer(nn.Module):
             self.shift = nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.SiLU(), last)
 
     def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None, damping: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to the new nodes.
 
         Returns the node features (n, n_hidden), which a rigid motion of all atoms does not
-        change, and the positions (n, 3), which follow it.
+        change, and the positions (n, 3), which follow it. The shift of images is (E, 3), the
+        damping of edges (E, 1).
         """
         source, target = edge_index
-        vectors = edge_vectors(positions, edge_index)
+        vectors = edge_vectors(positions, edge_index, shift)
         ends = [x.index_select(0, target), x.index_select(0, source)]
         squared = vectors.square().sum(-1, keepdim=True)
         messages = self.message(torch.cat([*ends, squared, edge], dim=-1))
+        if damping is not None:
+            messages = messages * damping
         if self.shift is not None:
             steps = vectors / (lengths(vectors)[:, None] + 1) * self.shift(messages)
-            n_arriving = torch.bincount(target, minlength=len(x)).clamp(min=1)[:, None]
+            if damping is None:
+                n_arriving = torch.bincount(target, minlength=len(x)).clamp(min=1)[:, None]
+            else:
+                steps = steps * damping
+                n_arriving = 1 + sum_messages(damping, target, len(x))
             positions = positions + sum_messages(steps, target, len(x)) / n_arriving
         received = sum_messages(messages, target, len(x))
         return x + self.update(torch.cat([x, received], dim=-1)), positions
@@ -87,6 +98,9 @@ class EGNN(nn.Module):
     last_moves : bool, default=True
         Whether the last layer moves the atoms too; of no use where only the node features
         are read.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å, before any atom has moved; None for a graph
+        whose edges all count alike.
 
     References
     ----------
@@ -94,18 +108,25 @@ class EGNN(nn.Module):
     """
 
     def __init__(
-        self, n_hidden: int, n_layers: int, n_edge: int = 0, last_moves: bool = True
-    ) -> None:
+        self, n_hidden: int, n_layers: int, n_edge: int = 0, last_moves: bool = True,
+        cutoff: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.cutoff = cutoff
         self.layers = nn.ModuleList(
             EGNNLayer(n_hidden, n_edge, moves=last_moves or i < n_layers - 1)
             for i in range(n_layers)
         )
 
     def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Node features (n, n_hidden) and positions (n, 3) behind the last layer."""
+        damping = None
+        if self.cutoff is not None:
+            distance = lengths(edge_vectors(positions, edge_index, shift))
+            damping = polynomial_cutoff(distance, self.cutoff)[:, None]
         for layer in self.layers:
-            x, positions = layer(x, positions, edge_index, edge)
+            x, positions = layer(x, positions, edge_index, edge, shift, damping)
         return x, positions

@@ -3,25 +3,108 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
 from ..layers import mlp
-from ..radial import GaussianBasis
+from ..radial import GaussianBasis, polynomial_cutoff
 
 __all__ = [
     "FAENet",
     "FAENetInteraction",
-
+    "average_over_bond_frames",
     "average_over_frames",
+    "bond_frames",
     "pair_frames",
     "principal_frames",
 ]
 
 #: Variance along an axis, relative to the largest, below which atoms lie in a plane.
 _FLAT = 1e-12
+#: Difference of two variances, relative to the largest, below which they count as equal.
+_EQUAL = 1e-9
+
+
+class _Axes(torch.autograd.Function):
+    """Eigenvalues and eigenvectors of symmetric matrices, with slopes that stay finite.
+
+    Those of eigenvectors among themselves are left out where their eigenvalues are equal:
+    there they have no end, or, where nothing depends on the choice, no effect.
+    """
+
+    @staticmethod
+    def forward(matrices: Tensor) -> tuple[Tensor, Tensor]:
+        values, vectors = torch.linalg.eigh(matrices)
+        return values, vectors
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, slope_values: Tensor, slope_vectors: Tensor) -> Tensor:
+        values, vectors = ctx.saved_tensors
+        gaps = values[..., None, :] - values[..., :, None]
+        apart = gaps.abs() > _EQUAL * values.abs().amax(-1)[..., None, None]
+        rates = torch.where(apart, 1 / torch.where(apart, gaps, 1.0), 0.0)
+        inner = rates * (vectors.mT @ slope_vectors) + torch.diag_embed(slope_values)
+        outer = vectors @ inner @ vectors.mT
+        return (outer + outer.mT) / 2
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, matrices: Tensor) -> tuple[Any, tuple[int, int]]:
+        return _Axes.apply(matrices.movedim(in_dims[0], 0)), (0, 0)
+
+
+def _both_senses(projected: Tensor) -> Tensor:
+    """Coordinates (..., 3) along three axes, for both senses of each, (8, ..., 3)."""
+    signs = torch.tensor(list(product([1.0, -1.0], repeat=3))).to(projected)
+    return signs[:, None, :] * projected
+
+
+def bond_frames(
+    vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int
+) -> Tensor:
+    r"""Edges along the principal axes of all edges, for both senses of each axis.
+
+    .. math::
+        \mathcal{F}(v) = \{ v\, [\pm u_1, \pm u_2, \pm u_3] \}
+
+    with the eigenvectors u of :math:`\sum f_{ij} v_{ij} v_{ij}^\top` over the edges of a
+    graph. Without damping f, and with all atoms neighbours, these are the axes of
+    :func:`principal_frames`. With it they hold for crystals as well: a repeated cell, or an
+    atom moved to another image, changes nothing. Nothing jumps where edges end.
+
+    Parameters
+    ----------
+    vectors : Tensor of shape (E, 3)
+        From the source of each edge to its target.
+    damping : Tensor of shape (E,)
+        Cutoff function of each edge.
+    graph : Tensor of shape (E,), int64
+        Graph of each edge.
+    n_graphs : int
+        Number of graphs.
+
+    Returns
+    -------
+    Tensor of shape (8, E, 3)
+
+    Notes
+    -----
+    As for :func:`principal_frames`, but the axes, too, follow the positions in
+    differentiation: slopes of an average over frames are exact wherever the three variances
+    differ. Where two that are not zero are equal they are finite and of no meaning.
+    """
+    exact = vectors.double()
+    moments = exact[:, :, None] * exact[:, None, :] * damping.double()[:, None, None]
+    variances, axes = _Axes.apply(sum_messages(moments, graph, n_graphs))
+    extended = variances > _FLAT * variances[:, -1:]
+    axes = (axes * extended[:, None, :]).flip(-1).to(vectors.dtype)
+    return _both_senses((vectors[:, None, :] @ axes.index_select(0, graph))[:, 0])
 
 
 def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
@@ -74,8 +157,7 @@ def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
         extended = variances > _FLAT * variances[:, -1:]
         axes = (axes * extended[:, None, :]).flip(-1).to(positions.dtype)
     projected = (centered[:, None, :] @ axes.index_select(0, graph))[:, 0]
-    signs = torch.tensor(list(product([1.0, -1.0], repeat=3))).to(projected)
-    return signs[:, None, :] * projected
+    return _both_senses(projected)
 
 
 def pair_frames(positions: Tensor) -> Tensor:
@@ -118,10 +200,29 @@ def average_over_frames(
     Tensor of shape (n, k)
     """
     n_frames, n, _ = frames.shape
-    offsets = torch.arange(n_frames, device=x.device)[None, :, None] * n
-    copies = (edge_index[:, None, :] + offsets).flatten(1)
+    copies = _copies(edge_index, n_frames, n)
     out = core(x.repeat(n_frames, 1), frames.flatten(0, 1), copies, edge.repeat(n_frames, 1))
     return out.unflatten(0, (n_frames, n)).mean(0)
+
+
+def average_over_bond_frames(
+    core: FAENet, x: Tensor, frames: Tensor, edge_index: Tensor, edge: Tensor
+) -> Tensor:
+    """Mean of node features (n, k) over frames of edges (F, E, 3), in one pass.
+
+    As :func:`average_over_frames`, for frames that :func:`bond_frames` gives.
+    """
+    n_frames, n = len(frames), len(x)
+    copies = _copies(edge_index, n_frames, n)
+    edge = edge.repeat(n_frames, 1)
+    out = core.from_vectors(x.repeat(n_frames, 1), frames.flatten(0, 1), copies, edge)
+    return out.unflatten(0, (n_frames, n)).mean(0)
+
+
+def _copies(edge_index: Tensor, n_copies: int, n: int) -> Tensor:
+    """Edges of a graph of n nodes that is repeated."""
+    offsets = torch.arange(n_copies, device=edge_index.device)[None, :, None] * n
+    return (edge_index[:, None, :] + offsets).flatten(1)
 
 
 class FAENetInteraction(nn.Module):
@@ -133,31 +234,43 @@ class FAENetInteraction(nn.Module):
             \mathrm{norm} \textstyle\sum_j f_{ij} \circ h_j \bigr) \Bigr)
 
     with layer normalisation in place of normalisation over a batch of graphs: a row's
-    prediction does not depend on the rows beside it.
+    prediction does not depend on the rows beside it. Where edges are damped, the filters
+    are multiplied by their damping, and sums that it has made small stay small: the norm
+    adds one, not a round-off, to the variance.
 
     Parameters
     ----------
     n_hidden : int
         Features of a node and of an edge.
+    damped : bool, default=False
+        Whether edges are damped.
 
     References
     ----------
     .. [1] A. A. Duval et al., ICML 2023, section 4, arXiv:2305.05577.
     """
 
-    def __init__(self, n_hidden: int) -> None:
+    def __init__(self, n_hidden: int, damped: bool = False) -> None:
         super().__init__()
         self.filter = nn.Sequential(nn.Linear(3 * n_hidden, n_hidden), nn.SiLU())
         self.update = nn.Sequential(
-            nn.LayerNorm(n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_hidden), nn.SiLU()
-        )
+            nn.LayerNorm(n_hidden, eps=1.0 if damped else 1e-5),
+            nn.SiLU(), nn.Linear(n_hidden, n_hidden), nn.SiLU(),
+        )  # fmt: skip
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
-        """Map nodes (n, n_hidden), edges (2, E) and (E, n_hidden) to (n, n_hidden)."""
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge: Tensor, damping: Tensor | None = None
+    ) -> Tensor:
+        """Map nodes (n, n_hidden), edges (2, E) and (E, n_hidden) to (n, n_hidden).
+
+        The damping of edges is (E, 1).
+        """
         source, target = edge_index
         x_source = x.index_select(0, source)
         ends = [x.index_select(0, target), x_source]
         filters = self.filter(torch.cat([edge, *ends], dim=-1))
+        if damping is not None:
+            filters = filters * damping
         return x + self.update(sum_messages(filters * x_source, target, len(x)))
 
 
@@ -180,6 +293,8 @@ class FAENet(nn.Module):
         Centre of the last Gaussian, Å.
     n_edge : int, default=0
         Further features f of an edge.
+    damped : bool, default=False
+        Whether interactions end at the cutoff.
 
     References
     ----------
@@ -188,22 +303,35 @@ class FAENet(nn.Module):
     """
 
     def __init__(
-        self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0
-    ) -> None:
+        self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
+        damped: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.cutoff, self.damped = cutoff, damped
         self.basis = GaussianBasis(n_radial, cutoff)
         self.embed_edge = nn.Sequential(
             mlp([3 + n_radial + n_edge, n_hidden, n_hidden]), nn.SiLU()
         )
-        self.interactions = nn.ModuleList(FAENetInteraction(n_hidden) for _ in range(n_layers))
+        self.interactions = nn.ModuleList(
+            FAENetInteraction(n_hidden, damped) for _ in range(n_layers)
+        )
+
+    def from_vectors(
+        self, x: Tensor, vectors: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> Tensor:
+        """Map (n, n_hidden), edges (E, 3), (2, E), (E, n_edge) to (n, n_hidden)."""
+        distance = lengths(vectors)
+        geometry = [vectors, self.basis(distance)]
+        edge = self.embed_edge(torch.cat([*geometry, edge], dim=-1))
+        damping = polynomial_cutoff(distance, self.cutoff)[:, None] if self.damped else None
+        for interaction in self.interactions:
+            x = interaction(x, edge_index, edge, damping)
+        return x
 
     def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
-        vectors = edge_vectors(positions, edge_index)
-        geometry = [vectors, self.basis(lengths(vectors))]
-        edge = self.embed_edge(torch.cat([*geometry, edge], dim=-1))
-        for interaction in self.interactions:
-            x = interaction(x, edge_index, edge)
-        return x
+        vectors = edge_vectors(positions, edge_index, shift)
+        return self.from_vectors(x, vectors, edge_index, edge)

@@ -1,11 +1,15 @@
-"""GATv2 on dense pairs: graph attention with dynamic attention and edge features."""
+"""GATv2: graph attention with dynamic attention and edge features, dense and by edge."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DenseGATv2Conv"]
+from ..graphs import damped_softmax, edge_vectors, lengths, sum_messages
+from ..layers import mlp
+from ..radial import GaussianBasis, polynomial_cutoff
+
+__all__ = ["DenseGATv2Conv", "GATv2", "GATv2Conv"]
 
 
 class DenseGATv2Conv(nn.Module):
@@ -69,3 +73,95 @@ class DenseGATv2Conv(nn.Module):
         attention = (logits.unflatten(-1, heads) * self.attention).sum(-1).softmax(dim=2)
         messages = torch.einsum("bijh,bjhc->bihc", attention, source.unflatten(-1, heads))
         return messages.flatten(-2) + self.bias, attention
+
+
+class GATv2Conv(DenseGATv2Conv):
+    r"""Graph attention along listed edges, which fade out; a smooth function of them.
+
+    The weights, and what they mean, are those of :class:`DenseGATv2Conv`, but for the
+    damping f of the edges inside the softmax and for the kink of the LeakyReLU:
+
+    .. math::
+        \alpha_{ij} &= \frac{f_{ij} \exp l_{ij}}{\sum_k f_{ik} \exp l_{ik}}, \qquad
+            l_{ij} = a^\top \mathrm{s}(W_r x_i + W_l x_j + W_e e_{ij}) \\
+        \mathrm{s}(x) &= \gamma x + (1 - \gamma) \ln(1 + e^x)
+
+    with the negative slope :math:`\gamma`. Loops are edges like others, and have to be
+    listed, undamped: an atom without neighbours attends to itself.
+
+    Parameters
+    ----------
+    n_in, n_out, n_heads, n_edge, negative_slope
+        As for `DenseGATv2Conv`.
+    """
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, edge_index: Tensor, edge: Tensor, damping: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Nodes (n, n_in), edges (2, E), (E, n_edge) and their damping (E,).
+
+        Returns the new node features (n, n_heads * n_out) and the attention (E, n_heads).
+        """
+        (source, target), n = edge_index, len(x)
+        values = self.source(x).index_select(0, source)
+        logits = values + self.target(x).index_select(0, target) + self.edge(edge)
+        smooth = nn.functional.softplus(logits) * (1 - self.negative_slope)
+        logits = self.negative_slope * logits + smooth
+        heads = (self.n_heads, self.n_out)
+        logits = (logits.unflatten(-1, heads) * self.attention).sum(-1)
+        attention = damped_softmax(logits, damping, target, n)
+        messages = (values.unflatten(-1, heads) * attention[..., None]).flatten(-2)
+        return sum_messages(messages, target, n) + self.bias, attention
+
+
+class GATv2(nn.Module):
+    """Attention layers on any graph of atoms.
+
+    Edges carry a radial basis of their lengths, so that a rigid motion changes nothing.
+    Every atom is its own neighbour, too, at no distance.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Features of a node.
+    n_layers : int
+        Number of attention layers.
+    n_heads : int
+        Attention heads; divides `n_hidden`.
+    n_radial : int
+        Gaussians in which a distance is expanded.
+    cutoff : float
+        Distance at which interactions end, Å.
+
+    References
+    ----------
+    .. [1] S. Brody, U. Alon, E. Yahav, ICLR 2022, arXiv:2105.14491.
+    """
+
+    def __init__(
+        self, n_hidden: int, n_layers: int, n_heads: int, n_radial: int, cutoff: float
+    ) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.basis = GaussianBasis(n_radial, cutoff)
+        self.norms = nn.ModuleList(nn.LayerNorm(n_hidden) for _ in range(n_layers))
+        self.convs = nn.ModuleList(
+            GATv2Conv(n_hidden, n_hidden // n_heads, n_heads, n_radial) for _ in range(n_layers)
+        )
+        self.updates = nn.ModuleList(
+            mlp([n_hidden, n_hidden, n_hidden]) for _ in range(n_layers)
+        )
+
+    def forward(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, shift: Tensor | None = None
+    ) -> Tensor:
+        """Map nodes (n, n_hidden), (n, 3) and edges (2, E) to (n, n_hidden)."""
+        n = len(x)
+        distance = lengths(edge_vectors(positions, edge_index, shift))
+        distance = nn.functional.pad(distance, (0, n))
+        damping, edge = polynomial_cutoff(distance, self.cutoff), self.basis(distance)
+        loops = torch.arange(n, device=x.device).expand(2, n)
+        edge_index = torch.cat([edge_index, loops], dim=1)
+        for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
+            x = x + update(conv(norm(x), edge_index, edge, damping)[0])
+        return x

@@ -8,40 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..graphs import edge_vectors, lengths, sum_messages
+from ..graphs import damped_softmax, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, gated, soft_norm, spherical_harmonics
 from ..layers import mlp
-from ..radial import GaussianBasis, cosine_cutoff
+from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 
 __all__ = [
     "Edges",
     "EquivariantFeedForward",
     "GotenNet",
     "GotenNetLayer",
-
     "TensorAttention",
     "TensorRefinement",
-    "damped_softmax",
 ]
-
-
-def damped_softmax(logits: Tensor, damping: Tensor, target: Tensor, n: int) -> Tensor:
-    r"""Softmax over the edges that arrive at a node, each counted as much as it is damped.
-
-    .. math::
-        a_{ij} = \frac{f_{ij} \exp \alpha_{ij}}{\sum_k f_{ik} \exp \alpha_{ik}}
-
-    Logits and weights are (E, k), of k heads; damping and target (E,). The damping is not
-    negative, and positive for one edge at least at each of the n nodes.
-    """
-    damping = damping[:, None]
-    counted = torch.where(damping > 0, logits.detach(), -math.inf)
-    lowest = torch.full_like(counted[:1], -math.inf).expand(n, -1)
-    highest = lowest.scatter_reduce(0, target[:, None].expand_as(counted), counted, "amax")
-    # Logits of edges that do not count may be larger: no infinity may meet their zero.
-    shifted = (logits - highest.index_select(0, target)).clamp(max=0)
-    weights = damping * shifted.exp()
-    return weights / sum_messages(weights, target, n).index_select(0, target)
 
 
 class Edges(NamedTuple):
@@ -278,6 +257,8 @@ class GotenNet(nn.Module):
         Distance at which interactions end, Å.
     n_edge : int, default=0
         Further features of an edge.
+    cutoff_function : callable, default=cosine_cutoff
+        How interactions end.
 
     Raises
     ------
@@ -292,12 +273,13 @@ class GotenNet(nn.Module):
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_heads: int, n_degrees: int, n_radial: int,
-        cutoff: float, n_edge: int = 0,
+        cutoff: float, n_edge: int = 0, cutoff_function: CutoffFunction = cosine_cutoff,
     ) -> None:  # fmt: skip
         super().__init__()
         if not 1 <= n_degrees <= MAX_DEGREE:
             raise ValueError(f"n_degrees={n_degrees} is not between 1 and {MAX_DEGREE}")
         self.n_degrees, self.cutoff = n_degrees, cutoff
+        self.cutoff_function = cutoff_function
         self.basis = GaussianBasis(n_radial, cutoff)
         self.neighbour = nn.Linear(n_hidden, n_hidden, bias=False)
         self.neighbour_filter = nn.Linear(n_radial + n_edge, n_hidden)
@@ -313,8 +295,9 @@ class GotenNet(nn.Module):
         )
 
     def features(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Scalars (n, n_hidden) and steerable features (n, M, n_hidden) of the nodes.
 
         The M = (n_degrees + 1)**2 - 1 components are in the order of
@@ -323,11 +306,12 @@ class GotenNet(nn.Module):
         n, n_edges = len(x), edge_index.shape[1]
         loops = torch.arange(n, device=x.device).expand(2, n)
         source, target = torch.cat([edge_index, loops], dim=1)
-        vectors = edge_vectors(positions, torch.stack([source, target]))
+        # Loops have no length, and no image.
+        vectors = nn.functional.pad(edge_vectors(positions, edge_index, shift), (0, 0, 0, n))
         distance = lengths(vectors)
         edge = nn.functional.pad(edge, (0, 0, 0, n))
         inputs = torch.cat([self.basis(distance), edge], dim=-1)
-        damping = cosine_cutoff(distance, self.cutoff)
+        damping = self.cutoff_function(distance, self.cutoff)
         # Atoms that coincide have no direction, and slopes there have an end.
         directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
         edges = Edges(source, target, damping, spherical_harmonics(directions, self.n_degrees))
@@ -344,6 +328,9 @@ class GotenNet(nn.Module):
             h, steerable, t = layer(h, steerable, t, edges)
         return h, steerable
 
-    def forward(self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
-        return self.features(x, positions, edge_index, edge)[0]
+        return self.features(x, positions, edge_index, edge, shift)[0]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
-from ..radial import GaussianBasis, cosine_cutoff
+from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 
 __all__ = ["SchNet", "SchNetInteraction"]
 
@@ -65,14 +65,17 @@ class SchNetInteraction(nn.Module):
             Node features.
         edge_index : Tensor of shape (2, E)
             Source and target of each edge.
-        filter_inputs : Tensor of shape (E, n_filter_inputs)
-            Radial basis and edge features.
-        damping : Tensor of shape (E,)
-            Cutoff function of each edge.
+        filter_inputs : Tensor of shape (E, n_filter_inputs) or (E / 2, n_filter_inputs)
+            Radial basis and edge features; of half the edges where edge e + E / 2 is the
+            reverse of edge e and has the same filter.
+        damping : Tensor of shape (E,) or (E / 2,)
+            Cutoff function of these edges.
         """
         source, target = edge_index
         filters = self.filter(filter_inputs) * damping[:, None]
-        messages = self.source(x).index_select(0, source) * filters
+        sources = self.source(x).index_select(0, source)
+        directions = (1 if len(filters) == len(source) else 2, len(filters))
+        messages = (sources.unflatten(0, directions) * filters).flatten(0, 1)
         return self.update(sum_messages(messages, target, len(x)))
 
 
@@ -91,6 +94,11 @@ class SchNet(nn.Module):
         Distance at which interactions end, Å.
     n_edge : int, default=0
         Further features of an edge, which enter the filters beside the distance.
+    cutoff_function : callable, default=cosine_cutoff
+        How interactions end.
+    paired : bool, default=False
+        Whether edge e + E / 2 is always the reverse of edge e, with the same features. Its
+        filter, which costs most, is then computed once.
 
     References
     ----------
@@ -98,22 +106,26 @@ class SchNet(nn.Module):
     """
 
     def __init__(
-        self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0
-    ) -> None:
+        self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
+        cutoff_function: CutoffFunction = cosine_cutoff, paired: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.cutoff = cutoff
+        self.cutoff, self.cutoff_function, self.paired = cutoff, cutoff_function, paired
         self.basis = GaussianBasis(n_radial, cutoff)
         self.interactions = nn.ModuleList(
             SchNetInteraction(n_hidden, n_radial + n_edge) for _ in range(n_layers)
         )
 
     def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
+        shift: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
-        distance = lengths(edge_vectors(positions, edge_index))
-        filter_inputs = torch.cat([self.basis(distance), edge], dim=-1)
-        damping = cosine_cutoff(distance, self.cutoff)
+        n = edge_index.shape[1] // (2 if self.paired else 1)
+        some = None if shift is None else shift[:n]
+        distance = lengths(edge_vectors(positions, edge_index[:, :n], some))
+        filter_inputs = torch.cat([self.basis(distance), edge[:n]], dim=-1)
+        damping = self.cutoff_function(distance, self.cutoff)
         for interaction in self.interactions:
             x = x + interaction(x, edge_index, filter_inputs, damping)
         return x

@@ -1,7 +1,15 @@
-"""What makes targets of features: networks of a pair of atoms."""
+"""What makes targets of features: networks of a pair of atoms, and of molecules."""
 
 from .fusion import PairFusion
 from .gatv2 import PairGATv2
+from .molecule_graph import (
+    MoleculeDimeNet,
+    MoleculeEGNN,
+    MoleculeFAENet,
+    MoleculeGATv2,
+    MoleculeGotenNet,
+    MoleculeSchNet,
+)
 from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
 from .pair_mlp import PairMLP
 from .pair_transformer import PairTransformer
@@ -9,6 +17,12 @@ from .quantumshellnet import QuantumShellNet
 from .vit import PairViT
 
 __all__ = [
+    "MoleculeDimeNet",
+    "MoleculeEGNN",
+    "MoleculeFAENet",
+    "MoleculeGATv2",
+    "MoleculeGotenNet",
+    "MoleculeSchNet",
     "PairDimeNet",
     "PairEGNN",
     "PairFAENet",
