@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from ..inputs import InputSpec
-from ..nn.heads import PairGATv2
+from ..nn import MoleculeGATv2, PairGATv2
 from ._classifier import NetClassifier
 from ._graph import GraphFamily
 from ._molecules import MoleculeRegressor

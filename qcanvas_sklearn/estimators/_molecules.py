@@ -258,6 +258,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         ValueError
             If the model was not fitted on molecules, or on no energy.
         """
+        check_is_fitted(self, "net_")
         load_ase()
         from ._calculator import QCanvasCalculator
 
@@ -311,7 +312,6 @@ class MoleculeRegressor(NetRegressor, _Family):
         return energy_position(self._readouts(self._targets), self._targets.names)
 
     def _energy_or_error(self) -> int:
-        check_is_fitted(self, "net_")
         position = self._energy_position()
         if position is None:
             kind = "molecules" if self._on_molecules else "pairs or a table"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,24 @@ from .targets import TargetBlock
 
 __all__ = ["TensorBatches", "TensorTable", "TrainingData"]
 
-Batch = tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a network takes of some rows, and what it should make of them.
+
+    It unpacks into the two, and its length is the number of rows: skorch weighs the losses
+    of batches by it, which it could not tell from atoms and edges.
+    """
+
+    n_rows: int
+    inputs: dict[str, Tensor]
+    targets: dict[str, tuple[Tensor, Tensor]]
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter((self.inputs, self.targets))
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class TensorTable(Dataset):
         for name, (level, label, weight) in self.blocks.items():
             lines = self.rows.entries(level, index)
             targets[name] = (label[lines], weight[lines] / len(index))
-        return self.rows.batch(index), targets
+        return Batch(len(index), self.rows.batch(index), targets)
 
 
 class TensorBatches:

@@ -206,6 +206,8 @@ def train(
         If the loss or a weight is no finite number; the net is of no use then.
     """
     table = data.to(device)
+    if hasattr(net.module_, "wants_forces"):
+        net.module_.wants_forces = FORCES in table.blocks
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))
     _follow(net, plan)
     if not keep_optimizer:
