@@ -34,11 +34,13 @@ class DimeNetFamily(GraphFamily):
     ----------
     n_hidden : int, default=128
         Features of a node and of a message.
-    n_layers : int, default=1
-        Number of interaction blocks. Without triplets they exchange nothing between edges,
-        and more of them only add depth.
+    n_layers : int or None, default=None
+        Number of interaction blocks; None is 1 for pairs and 3 for molecules. Without
+        triplets they exchange nothing between edges, and more of them only add depth.
     n_radial : int, default=8
-        Radial waves in which the bond length is expanded.
+        Radial waves in which a distance is expanded.
+    n_spherical : int, default=7
+        Orders in which the angles of molecules are expanded. Pairs have none.
     cutoff : float or None, default=None
         Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
@@ -81,8 +83,9 @@ class DimeNetFamily(GraphFamily):
     )
 
     n_hidden: int = 128
-    n_layers: int = 1
+    n_layers: int | None = None
     n_radial: int = 8
+    n_spherical: int = 7
     cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY

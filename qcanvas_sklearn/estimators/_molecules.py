@@ -343,7 +343,10 @@ class MoleculeRegressor(NetRegressor, _Family):
             self._force_size = max(float(known.mean()), np.finfo(np.float32).tiny)
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
-        scaler = super()._fit_scaler(values, spec)
+        if self.reference_ is None:
+            return super()._fit_scaler(values, spec)
+        # A constant beside a sum over atoms would not grow with their number.
+        scaler = TargetScaler.fit(values, -np.array(self._adds_up(), dtype=np.int64))
         position = self._energy_position()
         if self._force_size is None or position is None:
             return scaler
