@@ -109,17 +109,18 @@ X may be
 
 
 _GRAPH_PARAMETERS = """
-readout : {{"auto", "sum", "mean", "attention", "dipole"}} or sequence of them, default="auto"
-    How the atoms of a molecule make a target, one for all targets or one for each: the sum
-    over their contributions, the mean, a mean that attends, or the length of a dipole made
-    of their charges. "auto" {readout_text}. Pairs have read-outs of their own."""
+readout : str or sequence of str, default="auto"
+    How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+    their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+    length of a dipole made of their charges). "auto" {readout_text}. Pairs have
+    read-outs of their own."""
 
-_GRAPH_NOTES = """\
+_GRAPH_NOTES = """
 
 Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
-torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of a
-cell too; the network sees elements, distances and directions, and the total charge. Rows are
-set aside by the groups of the record, and where all are of one group (the frames of one
+torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+a cell too; the network sees elements, distances and directions, and the total charge. Rows
+are set aside by the groups of the record, and where all are of one group (the frames of one
 trajectory), by frame."""
 
 _MOLECULE_REGRESSOR_PARAMETERS = """
@@ -136,12 +137,11 @@ force_calibration_ : SpreadCalibration or None
     What makes standard deviations of the spread of an ensemble's forces.
 """
 
-_MOLECULE_REGRESSOR_NOTES = """\
+_MOLECULE_REGRESSOR_NOTES = """
 
-Energies of molecules are learned as the difference from a number for each element, fitted in
-double precision. Forces are the negative gradient of the energy that the network predicts,
-whose second derivative is continuous where atoms pass the cutoff."""
-
+Energies of molecules are learned as the difference from a number for each element, fitted
+in double precision. Forces are the negative gradient of the energy that the network
+predicts, whose second derivative is continuous where atoms pass the cutoff."""
 
 #: What is said of readers, and what is said of those of graph networks.
 _READERS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -42,7 +42,9 @@ class QCanvasCalculator(Calculator):
     The total charge is that of ``atoms.info["charge"]``, or the sum of the initial charges.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties = [
+        "energy", "free_energy", "forces",
+    ]
 
     def __init__(self, model: MoleculeRegressor, **kwargs: Any) -> None:
         super().__init__(**kwargs)

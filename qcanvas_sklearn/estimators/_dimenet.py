@@ -1,4 +1,4 @@
-"""DimeNet++: message passing on the directed edges of the two-atom graph."""
+"""DimeNet++: message passing on directed edges between atoms."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ __all__ = ["DimeNetClassifier", "DimeNetRegressor"]
 
 @dataclass(eq=False, repr=False)
 class DimeNetFamily(GraphFamily):
-    """Directional message passing (DimeNet++) on the two-atom graph of a pair.
+    """Directional message passing (DimeNet++) on pairs and molecules.
 
-    Messages live on the two directed edges and start from both atoms, the bond length in
-    radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
-    have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
-    electron population, less that of the free atom.
+    On the two atoms of a pair: messages live on the two directed edges and start from both
+    atoms, the bond length in radial waves, and the pair's scalars (the ten mean-pooled
+    image channels). Two atoms have no angle: the sum over triplets, by which the
+    architecture sees directions, is empty for a pair, and its weights are left out. Atoms
+    carry a one-hot element and the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages live on the directed edges between near atoms, and see the angle
+    to each edge that arrives at their source.
 
     Parameters
     ----------
@@ -94,28 +97,33 @@ class DimeNetFamily(GraphFamily):
 
 @dataclass(eq=False, repr=False)
 class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
-    """Directional message passing (DimeNet++) on the two-atom graph of a pair.
+    """Directional message passing (DimeNet++) on pairs and molecules.
 
-    Messages live on the two directed edges and start from both atoms, the bond length in
-    radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
-    have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
-    electron population, less that of the free atom.
+    On the two atoms of a pair: messages live on the two directed edges and start from both
+    atoms, the bond length in radial waves, and the pair's scalars (the ten mean-pooled
+    image channels). Two atoms have no angle: the sum over triplets, by which the
+    architecture sees directions, is empty for a pair, and its weights are left out. Atoms
+    carry a one-hot element and the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages live on the directed edges between near atoms, and see the angle
+    to each edge that arrives at their source.
 
     Parameters
     ----------
     n_hidden : int, default=128
         Features of a node and of a message.
-    n_layers : int, default=1
-        Number of interaction blocks. Without triplets they exchange nothing between edges,
-        and more of them only add depth.
+    n_layers : int or None, default=None
+        Number of interaction blocks; None is 1 for pairs and 3 for molecules. Without
+        triplets they exchange nothing between edges, and more of them only add depth.
     n_radial : int, default=8
-        Radial waves in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
+        Radial waves in which a distance is expanded.
+    n_spherical : int, default=7
+        Orders in which the angles of molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -182,6 +190,13 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" goes by the target's name: sums for
+        :data:`qcanvas_sklearn.targets.EXTENSIVE_LABELS` and names that mean nothing to the
+        package, a dipole for ``dipole_mag_d``, attention for the other labels. Pairs have
+        read-outs of their own.
     derive : bool, default=False
         Move predictions to where the identities between the targets hold
         (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
@@ -189,9 +204,18 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
         :data:`~qcanvas_sklearn.targets.MIN_HARDNESS_EV` at least), and so on. An ensemble's
         mean is moved as a whole, and member by member for standard deviations. Needs targets
         with names.
+    force_weight : float or None, default=None
+        Weight of the forces beside the targets in the loss, both in units of the mean absolute
+        component of the force: forces that are passed to ``fit`` or that the molecules carry
+        are learned with it. None is 10 where forces are passed, and 0 elsewhere.
 
     Attributes
     ----------
+    reference_ : CompositionReference or None
+        What the elements of a molecule say of the targets that are sums over atoms, from the
+        training rows; the network learns what is left. None for pairs and tables.
+    force_calibration_ : SpreadCalibration or None
+        What makes standard deviations of the spread of an ensemble's forces.
     scaler_ : TargetScaler
         How targets are scaled for the network.
     calibration_ : SpreadCalibration or None
@@ -201,8 +225,8 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
         with ``unseen_elements="error"``, or where there are not two elements.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -212,7 +236,7 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -241,6 +265,16 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
 
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
+
+    Energies of molecules are learned as the difference from a number for each element, fitted
+    in double precision. Forces are the negative gradient of the energy that the network
+    predicts, whose second derivative is continuous where atoms pass the cutoff.
+
     References
     ----------
     .. [1] J. Gasteiger, S. Giri, J. T. Margraf, S. Günnemann, Fast and Uncertainty-Aware
@@ -260,28 +294,33 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
 
 @dataclass(eq=False, repr=False)
 class DimeNetClassifier(NetClassifier, DimeNetFamily):
-    """Directional message passing (DimeNet++) on the two-atom graph of a pair.
+    """Directional message passing (DimeNet++) on pairs and molecules.
 
-    Messages live on the two directed edges and start from both atoms, the bond length in
-    radial waves, and the pair's scalars (the ten mean-pooled image channels). Two atoms
-    have no angle: the sum over triplets, by which the architecture sees directions, is
-    empty for a pair, and its weights are left out. Atoms carry a one-hot element and the
-    electron population, less that of the free atom.
+    On the two atoms of a pair: messages live on the two directed edges and start from both
+    atoms, the bond length in radial waves, and the pair's scalars (the ten mean-pooled
+    image channels). Two atoms have no angle: the sum over triplets, by which the
+    architecture sees directions, is empty for a pair, and its weights are left out. Atoms
+    carry a one-hot element and the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages live on the directed edges between near atoms, and see the angle
+    to each edge that arrives at their source.
 
     Parameters
     ----------
     n_hidden : int, default=128
         Features of a node and of a message.
-    n_layers : int, default=1
-        Number of interaction blocks. Without triplets they exchange nothing between edges,
-        and more of them only add depth.
+    n_layers : int or None, default=None
+        Number of interaction blocks; None is 1 for pairs and 3 for molecules. Without
+        triplets they exchange nothing between edges, and more of them only add depth.
     n_radial : int, default=8
-        Radial waves in which the bond length is expanded.
-    cutoff : float, default=8.0
-        Distance at which interactions end, Å.
+        Radial waves in which a distance is expanded.
+    n_spherical : int, default=7
+        Orders in which the angles of molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end, Å; None is 8 for pairs and 5 for molecules.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -337,6 +376,11 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" is attention. Pairs have
+        read-outs of their own.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes; "balanced" gives each class the same weight in all.
 
@@ -346,8 +390,8 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
         The classes, sorted.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -357,7 +401,7 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -385,6 +429,12 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
       order, with a prefix) or by the layout that the array carries
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
+
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
 
     References
     ----------

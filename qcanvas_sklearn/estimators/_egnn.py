@@ -1,4 +1,4 @@
-"""EGNN: equivariant message passing on the two-atom graph."""
+"""EGNN: equivariant message passing on graphs of atoms."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ __all__ = ["EGNNClassifier", "EGNNRegressor"]
 
 @dataclass(eq=False, repr=False)
 class EGNNFamily(GraphFamily):
-    """Equivariant graph network (EGNN) on the two-atom graph of a pair.
+    """Equivariant graph network (EGNN) on pairs and molecules.
 
-    Messages see both atoms, the squared distance and the pair's scalars (the ten
-    mean-pooled image channels, the bond length); they update the features of the atoms and
-    move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    On the two atoms of a pair: messages see both atoms, the squared distance and the pair's
+    scalars (the ten mean-pooled image channels, the bond length); they update the features
+    of the atoms and move their positions along the bond. Nodes carry a one-hot element and
+    the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages see the distance in Gaussians and move the atoms along their
+    edges; they end smoothly at the cutoff.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class EGNNFamily(GraphFamily):
         Features of a node and of a message.
     n_layers : int, default=3
         Number of layers; all but the last move the atoms.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
     cutoff : float or None, default=None
         Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
@@ -76,6 +81,7 @@ class EGNNFamily(GraphFamily):
 
     n_hidden: int = 128
     n_layers: int = 3
+    n_radial: int = 32
     cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
@@ -84,15 +90,18 @@ class EGNNFamily(GraphFamily):
 
 @dataclass(eq=False, repr=False)
 class EGNNRegressor(MoleculeRegressor, EGNNFamily):
-    """Equivariant graph network (EGNN) on the two-atom graph of a pair.
+    """Equivariant graph network (EGNN) on pairs and molecules.
 
-    Messages see both atoms, the squared distance and the pair's scalars (the ten
-    mean-pooled image channels, the bond length); they update the features of the atoms and
-    move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    On the two atoms of a pair: messages see both atoms, the squared distance and the pair's
+    scalars (the ten mean-pooled image channels, the bond length); they update the features
+    of the atoms and move their positions along the bond. Nodes carry a one-hot element and
+    the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages see the distance in Gaussians and move the atoms along their
+    edges; they end smoothly at the cutoff.
 
     Parameters
     ----------
@@ -100,6 +109,10 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
         Features of a node and of a message.
     n_layers : int, default=3
         Number of layers; all but the last move the atoms.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -166,6 +179,13 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" goes by the target's name: sums for
+        :data:`qcanvas_sklearn.targets.EXTENSIVE_LABELS` and names that mean nothing to the
+        package, a dipole for ``dipole_mag_d``, attention for the other labels. Pairs have
+        read-outs of their own.
     derive : bool, default=False
         Move predictions to where the identities between the targets hold
         (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
@@ -173,9 +193,18 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
         :data:`~qcanvas_sklearn.targets.MIN_HARDNESS_EV` at least), and so on. An ensemble's
         mean is moved as a whole, and member by member for standard deviations. Needs targets
         with names.
+    force_weight : float or None, default=None
+        Weight of the forces beside the targets in the loss, both in units of the mean absolute
+        component of the force: forces that are passed to ``fit`` or that the molecules carry
+        are learned with it. None is 10 where forces are passed, and 0 elsewhere.
 
     Attributes
     ----------
+    reference_ : CompositionReference or None
+        What the elements of a molecule say of the targets that are sums over atoms, from the
+        training rows; the network learns what is left. None for pairs and tables.
+    force_calibration_ : SpreadCalibration or None
+        What makes standard deviations of the spread of an ensemble's forces.
     scaler_ : TargetScaler
         How targets are scaled for the network.
     calibration_ : SpreadCalibration or None
@@ -185,8 +214,8 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
         with ``unseen_elements="error"``, or where there are not two elements.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -196,7 +225,7 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -225,6 +254,16 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
 
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
+
+    Energies of molecules are learned as the difference from a number for each element, fitted
+    in double precision. Forces are the negative gradient of the energy that the network
+    predicts, whose second derivative is continuous where atoms pass the cutoff.
+
     References
     ----------
     .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural
@@ -242,15 +281,18 @@ class EGNNRegressor(MoleculeRegressor, EGNNFamily):
 
 @dataclass(eq=False, repr=False)
 class EGNNClassifier(NetClassifier, EGNNFamily):
-    """Equivariant graph network (EGNN) on the two-atom graph of a pair.
+    """Equivariant graph network (EGNN) on pairs and molecules.
 
-    Messages see both atoms, the squared distance and the pair's scalars (the ten
-    mean-pooled image channels, the bond length); they update the features of the atoms and
-    move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    On the two atoms of a pair: messages see both atoms, the squared distance and the pair's
+    scalars (the ten mean-pooled image channels, the bond length); they update the features
+    of the atoms and move their positions along the bond. Nodes carry a one-hot element and
+    the electron population, less that of the free atom.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules messages see the distance in Gaussians and move the atoms along their
+    edges; they end smoothly at the cutoff.
 
     Parameters
     ----------
@@ -258,6 +300,10 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
         Features of a node and of a message.
     n_layers : int, default=3
         Number of layers; all but the last move the atoms.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -313,6 +359,11 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" is attention. Pairs have
+        read-outs of their own.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes; "balanced" gives each class the same weight in all.
 
@@ -322,8 +373,8 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
         The classes, sorted.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -333,7 +384,7 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -361,6 +412,12 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
       order, with a prefix) or by the layout that the array carries
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
+
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
 
     References
     ----------

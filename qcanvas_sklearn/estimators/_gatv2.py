@@ -1,4 +1,4 @@
-"""GATv2: graph attention on the two-atom graph."""
+"""GATv2: graph attention on graphs of atoms."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ __all__ = ["GATv2Classifier", "GATv2Regressor"]
 
 @dataclass(eq=False, repr=False)
 class GATv2Family(GraphFamily):
-    """Graph attention network (GATv2) on the two-atom graph of a pair.
+    """Graph attention network (GATv2) on pairs and molecules.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    On the two atoms of a pair: nodes carry a one-hot element and the electron population,
+    less that of the free atom; the edge carries the ten mean-pooled image channels, the
+    bond length and the bond vector (14 features). Messages are passed on dense pairs.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules each atom attends to its neighbours and to itself; edges carry the distance
+    in Gaussians, and attention fades smoothly towards the cutoff.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class GATv2Family(GraphFamily):
         Number of attention layers.
     n_heads : int, default=4
         Attention heads; must divide `n_hidden`.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
     cutoff : float or None, default=None
         Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
@@ -77,6 +82,7 @@ class GATv2Family(GraphFamily):
     n_hidden: int = 128
     n_layers: int = 3
     n_heads: int = 4
+    n_radial: int = 32
     cutoff: float | None = None
     dropout: float = 0.0
     _: KW_ONLY
@@ -85,14 +91,17 @@ class GATv2Family(GraphFamily):
 
 @dataclass(eq=False, repr=False)
 class GATv2Regressor(MoleculeRegressor, GATv2Family):
-    """Graph attention network (GATv2) on the two-atom graph of a pair.
+    """Graph attention network (GATv2) on pairs and molecules.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    On the two atoms of a pair: nodes carry a one-hot element and the electron population,
+    less that of the free atom; the edge carries the ten mean-pooled image channels, the
+    bond length and the bond vector (14 features). Messages are passed on dense pairs.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules each atom attends to its neighbours and to itself; edges carry the distance
+    in Gaussians, and attention fades smoothly towards the cutoff.
 
     Parameters
     ----------
@@ -102,6 +111,10 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
         Number of attention layers.
     n_heads : int, default=4
         Attention heads; must divide `n_hidden`.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -168,6 +181,13 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" goes by the target's name: sums for
+        :data:`qcanvas_sklearn.targets.EXTENSIVE_LABELS` and names that mean nothing to the
+        package, a dipole for ``dipole_mag_d``, attention for the other labels. Pairs have
+        read-outs of their own.
     derive : bool, default=False
         Move predictions to where the identities between the targets hold
         (:func:`qcanvas_sklearn.targets.consistent_targets`): I = -HOMO, the gap is I - A,
@@ -175,9 +195,18 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
         :data:`~qcanvas_sklearn.targets.MIN_HARDNESS_EV` at least), and so on. An ensemble's
         mean is moved as a whole, and member by member for standard deviations. Needs targets
         with names.
+    force_weight : float or None, default=None
+        Weight of the forces beside the targets in the loss, both in units of the mean absolute
+        component of the force: forces that are passed to ``fit`` or that the molecules carry
+        are learned with it. None is 10 where forces are passed, and 0 elsewhere.
 
     Attributes
     ----------
+    reference_ : CompositionReference or None
+        What the elements of a molecule say of the targets that are sums over atoms, from the
+        training rows; the network learns what is left. None for pairs and tables.
+    force_calibration_ : SpreadCalibration or None
+        What makes standard deviations of the spread of an ensemble's forces.
     scaler_ : TargetScaler
         How targets are scaled for the network.
     calibration_ : SpreadCalibration or None
@@ -187,8 +216,8 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
         with ``unseen_elements="error"``, or where there are not two elements.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -198,7 +227,7 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -226,6 +255,16 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
 
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
+
+    Energies of molecules are learned as the difference from a number for each element, fitted
+    in double precision. Forces are the negative gradient of the energy that the network
+    predicts, whose second derivative is continuous where atoms pass the cutoff.
+
     References
     ----------
     .. [1] S. Brody, U. Alon, E. Yahav, How Attentive are Graph Attention Networks?,
@@ -244,14 +283,17 @@ class GATv2Regressor(MoleculeRegressor, GATv2Family):
 
 @dataclass(eq=False, repr=False)
 class GATv2Classifier(NetClassifier, GATv2Family):
-    """Graph attention network (GATv2) on the two-atom graph of a pair.
+    """Graph attention network (GATv2) on pairs and molecules.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    On the two atoms of a pair: nodes carry a one-hot element and the electron population,
+    less that of the free atom; the edge carries the ten mean-pooled image channels, the
+    bond length and the bond vector (14 features). Messages are passed on dense pairs.
 
-    Every output also has a term of each atom, linear in its scalars with coefficients of
-    its element.
+    Every output of a pair also has a term of each atom, linear in its scalars with
+    coefficients of its element.
+
+    On molecules each atom attends to its neighbours and to itself; edges carry the distance
+    in Gaussians, and attention fades smoothly towards the cutoff.
 
     Parameters
     ----------
@@ -261,6 +303,10 @@ class GATv2Classifier(NetClassifier, GATv2Family):
         Number of attention layers.
     n_heads : int, default=4
         Attention heads; must divide `n_hidden`.
+    n_radial : int, default=32
+        Gaussians in which distances in molecules are expanded. Pairs have none.
+    cutoff : float or None, default=None
+        Distance at which interactions end in molecules, Å; None is 5. Pairs have none.
     dropout : float, default=0.0
         Dropout in the read-out.
     max_epochs : int, default=100
@@ -316,6 +362,11 @@ class GATv2Classifier(NetClassifier, GATv2Family):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    readout : str or sequence of str, default="auto"
+        How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
+        their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
+        length of a dipole made of their charges). "auto" is attention. Pairs have
+        read-outs of their own.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes; "balanced" gives each class the same weight in all.
 
@@ -325,8 +376,8 @@ class GATv2Classifier(NetClassifier, GATv2Family):
         The classes, sorted.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
-    reader_ : PairReader or TableReader
-        What turns X into rows of the network: the one for pairs, or the one for plain tables.
+    reader_ : PairReader, MoleculeReader or TableReader
+        What turns X into rows of the network: for pairs, molecules or tables.
     history_ : DataFrame
         One row an epoch: ``epoch, train_loss, valid_loss, lr, seconds``.
     n_iter_ : int
@@ -336,7 +387,7 @@ class GATv2Classifier(NetClassifier, GATv2Family):
     target_names_ : list of str or None
         Names of the targets, where y had any.
     elements_ : list of str
-        Elements of the training pairs; empty for a plain table.
+        Elements of the training rows; empty for a plain table.
     provenance_ : dict
         Package versions, targets with their units, elements and number of training rows,
         and the source of the pair data where the estimator rendered it itself.
@@ -363,6 +414,12 @@ class GATv2Classifier(NetClassifier, GATv2Family):
       order, with a prefix) or by the layout that the array carries
       (:class:`qcanvas_sklearn.images.PairTable`); further columns become scalars of the pair;
     - any other numeric table, whose columns all become scalars, without atoms or an image.
+
+    Or X may be molecules of any size: a `Molecules`, a list of ``ase.Atoms``, or of
+    torch-geometric's ``Data``. Atoms nearer than `cutoff` are neighbours, across the borders of
+    a cell too; the network sees elements, distances and directions, and the total charge. Rows
+    are set aside by the groups of the record, and where all are of one group (the frames of one
+    trajectory), by frame.
 
     References
     ----------

@@ -48,7 +48,9 @@ class GraphFamily(NetEstimator):
 
     def _settled_parameters(self) -> dict[str, Any]:
         params = super()._settled_parameters()
-        return params | {"readout": self._readouts(self._targets)} if self._on_molecules else params
+        if self._on_molecules:
+            params["readout"] = self._readouts(self._targets)
+        return params
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -137,17 +137,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         X = self._with_forces(X, forces)
         return super().partial_fit(X, y, sample_weight=sample_weight)
 
-    @overload
-    def predict(
-        self, X: Any, return_std: Literal[False] = ..., return_forces: Literal[False] = ...
-    ) -> Array: ...
-
-    @overload
-    def predict(
-        self, X: Any, return_std: bool = ..., return_forces: bool = ...
-    ) -> Any: ...
-
-    def predict(
+    def predict(  # type: ignore[override]
         self, X: Any, return_std: bool = False, return_forces: bool = False
     ) -> Any:
         """Predict the targets, and the forces on the atoms of molecules.
@@ -324,7 +314,8 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _first_labels(self, rows: Rows, values: Array, weight: Array) -> None:
         super()._first_labels(rows, values, weight)
-        self.reference_, self._force_size = None, None
+        self.reference_ = None
+        self._force_size: float | None = None
         self._raw_spread = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)), axis=0)
         if not isinstance(rows, GraphRows):
             return
@@ -340,7 +331,7 @@ class MoleculeRegressor(NetRegressor, _Family):
             known = np.abs(rows.forces[np.isfinite(rows.forces).all(axis=1)])
             if not len(known):
                 raise ValueError("force_weight is above 0, but no forces are known")
-            self._force_size = max(float(known.mean()), np.finfo(np.float32).tiny)
+            self._force_size = max(float(known.mean()), float(np.finfo(np.float32).tiny))
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
         if self.reference_ is None:

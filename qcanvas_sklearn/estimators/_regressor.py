@@ -57,6 +57,9 @@ class NetRegressor(RegressorMixin, _Shell):
     @overload
     def predict(self, X: Any, return_std: Literal[True]) -> tuple[Array, Array]: ...
 
+    @overload
+    def predict(self, X: Any, return_std: bool) -> Array | tuple[Array, Array]: ...
+
     def predict(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predict the targets.
 

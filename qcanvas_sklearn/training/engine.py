@@ -31,6 +31,7 @@ from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from .callbacks import Annealing, Divergence, EpochProgress
 from .data import TensorBatches, TensorTable, TrainingData
@@ -206,8 +207,7 @@ def train(
         If the loss or a weight is no finite number; the net is of no use then.
     """
     table = data.to(device)
-    if hasattr(net.module_, "wants_forces"):
-        net.module_.wants_forces = FORCES in table.blocks
+    _want_forces(net.module_, FORCES in table.blocks)
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))
     _follow(net, plan)
     if not keep_optimizer:
@@ -234,6 +234,12 @@ def train(
             stacklevel=4,
         )
     return interrupted
+
+
+def _want_forces(module: nn.Module, wanted: bool) -> None:
+    """Tell a network that knows forces whether they are to be computed."""
+    if isinstance(module, EnergyForces):
+        module.wants_forces = wanted
 
 
 def _run(net: NeuralNet, table: TensorTable) -> bool:
@@ -338,8 +344,7 @@ class Predictor:
         """
         # Forces are derivatives, which inference mode does not know.
         derives = FORCES in blocks
-        if hasattr(self.module, "wants_forces"):
-            self.module.wants_forces = derives
+        _want_forces(self.module, derives)
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in blocks}
         dtype = precision(self.device)
         without_gradients = torch.no_grad() if derives else torch.inference_mode()
