@@ -25,6 +25,7 @@ from qcanvas_sklearn import (
     QuantumShellNetRegressor,
     SchNetRegressor,
     ViTRegressor,
+    load_molecules,
     load_pairs,
 )
 from qcanvas_sklearn.elements import alphabetical_rank, atomic_numbers, property_values
@@ -755,3 +756,15 @@ def test_leakage_errors_name_the_value(few_images, gap, regression_table):
         leakage_report(X, few)
     with pytest.raises(ValueError, match="X has 150 rows, y has 10"):
         leakage_report(few_images, gap[:10])
+
+
+def test_the_composition_of_molecules_gives_their_energies_away():
+    data = load_molecules()
+    target = data.target[["e_g_ev", "total_energy_ev"]]
+    report = leakage_report(data.data, target).set_index("target")
+    assert report.loc["total_energy_ev", "best_feature"] == "composition"
+    assert report.read_off.to_dict() == {"total_energy_ev": True, "e_g_ev": False}
+    counted = target.assign(carbon=data.data.composition[:, 1])
+    assert leakage_report(data.data, counted["carbon"]).best_feature[0] == "n_C"
+    with pytest.raises(ValueError, match="feature_names are for tables"):
+        leakage_report(data.data, target, feature_names=["a"])

@@ -19,10 +19,10 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_array
 
 from .._validation import read_observed
-from ..elements import valence_orbital_populations
+from ..elements import symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..images.layout import find_columns
-from ..structures import looks_like_pairs
+from ..structures import Molecules, check_molecules, looks_like_molecules, looks_like_pairs
 from ..targets import target_units
 
 __all__ = ["leakage_report"]
@@ -67,11 +67,16 @@ def leakage_report(
     bond length, which are the dipole moment, :math:`|\mu| = 4.8032\,|q|\,d`. What follows
     from several columns only, or from their quotients, is not found.
 
+    Of molecules the features are the atoms of each element, their number and the total
+    charge, and a straight line in all of these at once, the composition, is tried as well:
+    most of a total energy is the sum of what its atoms are.
+
     Parameters
     ----------
-    X : array-like of shape (n, p)
+    X : array-like of shape (n, p), or molecules
         Output of a `PairImageTransformer`, element pairs (of which a default one makes a
-        table), or any numeric table without missing values.
+        table), any numeric table without missing values, or molecules (`Molecules`, a list
+        of ``ase.Atoms`` or of PyG ``Data``).
     y : array-like of shape (n,) or (n, t)
         Targets, NaN where missing.
     feature_names : sequence of str, default=None
@@ -103,6 +108,9 @@ def leakage_report(
 
     Notes
     -----
+    Rows are dealt one by one: of molecules that come in groups, such as the frames of a
+    trajectory, pass splits by group.
+
     With more than 100 features no products are tried.
 
     Examples
@@ -115,6 +123,12 @@ def leakage_report(
     ['dipole_mag_d', 'rip_mtf_dipole_mean', True]
     >>> report.read_off.tolist()
     [True, False]
+
+    >>> from qcanvas_sklearn import load_molecules
+    >>> data = load_molecules()
+    >>> report = leakage_report(data.data, data.target[["e_g_ev", "total_energy_ev"]])
+    >>> report[["target", "best_feature", "read_off"]].values.tolist()
+    [['total_energy_ev', 'composition', True], ['e_g_ev', 'composition', False]]
     """
     features = _features(X, feature_names)
     labels = read_observed(y, len(features))
@@ -123,6 +137,7 @@ def leakage_report(
         cv = KFold(cv, shuffle=True, random_state=random_state)
     splits = list(check_cv(cv).split(X, labels.values))
     units = target_units(targets)
+    has_composition = looks_like_molecules(X)
     columns = features.to_numpy(dtype=np.float64)
     factors = _factors(columns.shape[1])
     scores = _linear_scores(columns, factors, labels.values, splits)
@@ -134,6 +149,9 @@ def leakage_report(
             n_labels = int(np.isfinite(values).sum())
             raise ValueError(f"target {target!r} has {n_labels} labels, too few for the folds")
         best = _best_fit(features, factors, scores[:, j], values, seen)
+        if has_composition:
+            line = _evaluate(LinearRegression(), columns, values, seen)
+            best = max(best, _Fit("composition", "linear", *line), key=lambda fit: fit.r2)
         _, baseline = _evaluate(DummyRegressor(), columns[:, :1], values, seen)
         rows.append((target, units[target], *best, baseline, best.r2 > threshold))
     names = ["target", "unit", "best_feature", "model", "r2", "mae", "baseline_mae", "read_off"]
@@ -143,6 +161,10 @@ def leakage_report(
 
 def _features(X: Any, feature_names: Sequence[str] | None) -> pd.DataFrame:
     """One named column for each number that is tried on its own."""
+    if looks_like_molecules(X):
+        if feature_names is not None:
+            raise ValueError("feature_names are for tables; X holds molecules")
+        return _composition(check_molecules(X))
     if looks_like_pairs(X):
         X = PairImageTransformer().set_output(transform="default").fit_transform(X)
     names = feature_names if feature_names is not None else getattr(X, "columns", None)
@@ -160,6 +182,13 @@ def _features(X: Any, feature_names: Sequence[str] | None) -> pd.DataFrame:
         if column.min() < 0 < column.max():
             columns[f"|{name}|"] = np.abs(column)
     return pd.DataFrame(columns)
+
+
+def _composition(molecules: Molecules) -> pd.DataFrame:
+    """Atoms of each element, their number, and the total charge."""
+    names = [f"n_{symbol}" for symbol in symbols(molecules.elements)]
+    columns = pd.DataFrame(molecules.composition, columns=names, dtype=np.float64)
+    return columns.assign(n_atoms=molecules.n_atoms, charge=molecules.charge)
 
 
 def _pair_features(layout: PairLayout, table: NDArray) -> dict[str, NDArray]:
