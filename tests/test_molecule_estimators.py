@@ -468,14 +468,14 @@ def test_the_calculator_gives_what_predict_does(run):
 
 def test_dynamics_conserve_energy(run):
     from ase import units
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.md.verlet import VelocityVerlet
 
     X, y = run.data[:40], run.target[:40]
     model = regressor("SchNet", max_epochs=60, batch_size=10, lr=5e-3)
     atoms = X[:1].to_ase()[0]
     atoms.calc = model.fit(X, y, forces=X.forces).as_calculator()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=100, rng=np.random.default_rng(0))
+    widths = np.sqrt(atoms.get_masses() * units.kB * 100)[:, None]
+    atoms.set_momenta(np.random.default_rng(0).normal(size=(9, 3)) * widths)
     totals = []
     dynamics = VelocityVerlet(atoms, 0.2 * units.fs)
     dynamics.attach(lambda: totals.append(atoms.get_total_energy()))
