@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import signature
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def check_atom_options(
         If the library is not installed.
     """
     check_choice("kind", kind, ATOM_KINDS)
-    if cutoff is not None and not (np.isscalar(cutoff) and 0 < cutoff < np.inf):
+    if cutoff is not None and not (isinstance(cutoff, Real) and 0 < cutoff < np.inf):
         raise ValueError(f"cutoff={cutoff!r} is not a positive length in angstrom, or None")
     function, ours = _load(kind)
     known = set(signature(function).parameters) - ours

@@ -11,13 +11,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from ..elements import atomic_numbers, symbols
-from ..structures import Molecules, check_molecules, looks_like_pairs
+from ..structures import (
+    Molecules,
+    PairData,
+    check_molecules,
+    looks_like_molecules,
+    looks_like_pairs,
+)
 
 __all__ = ["BaseMoleculeTransformer"]
 
 
 def _read(X: Any) -> Molecules:
-    if not isinstance(X, Molecules) and looks_like_pairs(X):
+    is_record = isinstance(X, PairData) or looks_like_molecules(X)
+    if not is_record and looks_like_pairs(X):
         raise TypeError(
             "X holds element pairs, which have no positions; pass molecules, or a PairData"
         )

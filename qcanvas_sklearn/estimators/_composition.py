@@ -24,7 +24,13 @@ from .._validation import (
 )
 from ..elements import symbols
 from ..metrics import masked_r2_score
-from ..structures import Molecules, check_molecules, check_pairs, looks_like_pairs
+from ..structures import (
+    PairData,
+    check_molecules,
+    check_pairs,
+    looks_like_molecules,
+    looks_like_pairs,
+)
 from ..targets import EXTENSIVE_LABELS, LABELS, MOLECULE_LABELS
 from ..training import CompositionReference, count_elements
 from ._checks import UNSEEN_ELEMENTS, check_elements, check_passed
@@ -265,7 +271,9 @@ class CompositionRegressor(RegressorMixin, BaseEstimator):
 
 def _counts(X: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Atoms of each element in each row (n, k), and the atomic numbers (k,)."""
-    if not isinstance(X, Molecules) and looks_like_pairs(X):
+    # Pairs last: whether other things are pairs is found out by taking them to pieces.
+    is_record = isinstance(X, PairData) or looks_like_molecules(X)
+    if not is_record and looks_like_pairs(X):
         z = check_pairs(X).z
         return count_elements(z.reshape(-1), np.arange(0, z.size + 1, 2))
     molecules = check_molecules(X)
