@@ -88,6 +88,7 @@ class CompositionRegressor(RegressorMixin, BaseEstimator):
     -----
     Where compositions do not tell elements apart, as in a trajectory of one molecule, the
     coefficients are those nearest to one common value, and the prediction is the mean.
+    Charges are not seen.
 
     Examples
     --------
