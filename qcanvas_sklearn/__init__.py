@@ -13,7 +13,8 @@ _PUBLIC = {
         "Molecules", "PairData", "compute_molecules", "fetch_crysmtm", "fetch_md17",
         "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
     ),  # fmt: skip
-    "estimators": ("TightBindingRegressor", *(
+    "descriptors": ("MoleculeDescriptorTransformer", "MoleculeKernelTransformer"),
+    "estimators": ("CompositionRegressor", "TightBindingRegressor", *(
         f"{family}{task}"
         for family in (
             "DimeNet", "EGNN", "FAENet", "Fusion", "GATv2", "GotenNet", "PairMLP",
@@ -31,7 +32,7 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "elements", "estimators", "images", "inspection", "metrics",
+    "datasets", "descriptors", "elements", "estimators", "images", "inspection", "metrics",
     "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
     "training",
 )  # fmt: skip

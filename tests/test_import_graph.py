@@ -14,7 +14,7 @@ FLOORS = (
     ("_files", "_npz", "_validation", "elements", "targets", "rendering", "nn"),
     ("structures", "training"),
     ("datasets",),
-    ("images",),
+    ("descriptors", "images"),
     ("inputs", "metrics"),
     ("model_selection",),
     ("estimators", "inspection"),
@@ -91,6 +91,7 @@ def test_networks_know_no_scikit_learn_and_the_data_no_torch():
         "nn": {"sklearn", "skorch", "pandas"}, "rendering": {"torch", "sklearn", "pandas"},
         "structures": {"torch", "skorch"}, "datasets": {"torch", "skorch"},
         "images": {"torch", "skorch"}, "metrics": {"torch", "skorch"},
+        "descriptors": {"torch", "skorch"},
         "model_selection": {"torch", "skorch"},
     }  # fmt: skip
     # Whoever asks for PyG's Data asks for tensors; test_package has it import them late.

@@ -79,8 +79,8 @@ def test_importing_costs_no_torch_pandas_or_matplotlib():
 
 def test_data_and_images_need_no_torch():
     code = (
-        "import sys; from qcanvas_sklearn import datasets, elements, images, model_selection, "
-        "metrics, targets; "
+        "import sys; from qcanvas_sklearn import datasets, descriptors, elements, images, "
+        "model_selection, metrics, targets; "
         "print(sorted({'torch', 'matplotlib', 'skorch'} & sys.modules.keys()))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """scikit-learn estimators around the networks."""
 
+from ._composition import CompositionRegressor
 from ._dimenet import DimeNetClassifier, DimeNetRegressor
 from ._egnn import EGNNClassifier, EGNNRegressor
 from ._faenet import FAENetClassifier, FAENetRegressor
@@ -16,6 +17,7 @@ from ._tight_binding import TightBindingRegressor
 from ._vit import ViTClassifier, ViTRegressor
 
 __all__ = [
+    "CompositionRegressor",
     "DimeNetClassifier",
     "DimeNetRegressor",
     "EGNNClassifier",
