@@ -397,6 +397,13 @@ def test_tight_binding_refuses_molecules(molecules, energies):
         q.TightBindingRegressor().fit(molecules, energies)
 
 
+@pytest.mark.parametrize("family", ["SchNet", "PairMLP"])
+def test_a_record_of_pairs_is_refused_at_once(family):
+    pairs = load_pairs().pairs
+    with pytest.raises(TypeError, match="X is a PairData; pass its elements"):
+        getattr(q, f"{family}Regressor")().fit(pairs, np.zeros(len(pairs)))
+
+
 def test_models_stay_with_their_kind(molecules, energies):
     pairs, gaps = load_pairs(target="e_g_ev", return_X_y=True)
     on_molecules = regressor("SchNet").fit(molecules, energies)

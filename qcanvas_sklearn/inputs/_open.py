@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..images.layout import find_columns
-from ..structures import looks_like_molecules, looks_like_pairs
+from ..structures import PairData, looks_like_molecules, looks_like_pairs
 from ._base import InputSpec, Reader
 from .molecules import MoleculeReader
 from .pairs import PairReader
@@ -33,10 +33,15 @@ def open_reader(spec: InputSpec, X: Any) -> Reader[Any]:
     Raises
     ------
     TypeError
-        If `X` holds molecules, and the network is one of pairs.
+        If `X` is a `PairData`, or holds molecules and the network is one of pairs.
     ValueError
         If `X` is a plain table, and the network is one of atoms alone.
     """
+    if isinstance(X, PairData):
+        raise TypeError(
+            "X is a PairData; pass its elements, the columns that a PairImageTransformer with "
+            "it as source makes of them, or X.to_molecules() to a network of molecules"
+        )
     if looks_like_molecules(X):
         if spec.cutoff is None:
             raise TypeError(

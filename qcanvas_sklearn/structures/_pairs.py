@@ -188,6 +188,11 @@ class PairData:
     def __len__(self) -> int:
         return len(self.elements)
 
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n,)``, as of a one-dimensional array."""
+        return (len(self),)
+
     def __repr__(self) -> str:
         return f"PairData({len(self)} pairs, provenance={self.provenance!r})"
 
