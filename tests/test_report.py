@@ -39,6 +39,8 @@ from qcanvas_sklearn import (
     PairDescriptorTransformer,
     PairImageTransformer,
     PairMLPRegressor,
+    SchNetRegressor,
+    load_molecules,
     load_pairs,
 )
 from qcanvas_sklearn.__main__ import main
@@ -687,3 +689,15 @@ def test_the_help_warns_of_files_that_run_code(capsys):
         main(["report", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "Loading it runs code: open only files that you trust" in shown
+
+
+def test_a_page_about_molecules_leaves_out_what_is_refused():
+    bundle = load_molecules()
+    is_known = bundle.data.composition[:, -1] == 0  # without fluorine
+    train = np.flatnonzero(is_known)[:60]
+    model = SchNetRegressor(n_hidden=8, n_layers=1, max_epochs=1, cutoff=2.0, random_state=0)
+    y = bundle.target[["total_energy_ev"]]
+    model.fit(bundle.data[train], y.iloc[train])
+    page = model_report(model, bundle.data[:150], y[:150])
+    n_refused = int((~is_known[:150]).sum())
+    assert n_refused and f"{n_refused}" in page and "the composition" in page

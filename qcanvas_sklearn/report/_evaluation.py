@@ -21,7 +21,8 @@ from .._validation import (
 )
 from ..elements import atomic_numbers, symbols
 from ..metrics import target_report
-from ..model_selection._base import pairs_of
+from ..model_selection._base import elements_of
+from ..structures import looks_like_molecules
 from ._anatomy import Anatomy
 
 __all__ = ["Classification", "Regression", "Rows", "classify", "read_rows", "regress"]
@@ -145,14 +146,15 @@ def read_rows(anatomy: Anatomy, X: Any, y: Any) -> Rows:
     frame = _label_table(anatomy, y)
     check_n_rows(frame, len(X))
     try:
-        z = pairs_of(X)
+        elements = elements_of(X)
     except ValueError:  # a plain table, or pairs that the estimator shall complain about
         return Rows(X, frame, None, [], 0)
+    z = None if looks_like_molecules(X) else elements
     known = getattr(anatomy.network, "elements_", [])
     if not anatomy.refuses_unseen_elements or not known:
         return Rows(X, frame, z, [], 0)
-    unseen = np.setdiff1d(z, atomic_numbers(known))
-    kept = np.asarray(np.isin(z, unseen, invert=True).all(axis=1))
+    unseen = np.setdiff1d(elements[elements > 0], atomic_numbers(known))
+    kept = np.asarray(np.isin(elements, unseen, invert=True).all(axis=1))
     if not kept.any():
         raise ValueError(
             f"every row holds an element that the model refuses, out of {_listed(unseen)}; "
@@ -160,7 +162,7 @@ def read_rows(anatomy: Anatomy, X: Any, y: Any) -> Rows:
         )
     if not kept.all():
         frame = frame[kept].reset_index(drop=True)
-        X, z = take_rows(X, kept), z[kept]
+        X, z = take_rows(X, kept), None if z is None else z[kept]
     return Rows(X, frame, z, _listed(unseen), int((~kept).sum()))
 
 

@@ -12,7 +12,7 @@ from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers
 from ..plotting._common import name_of, printed, quantity
 from ..structures import PairData
-from ..targets import LABELS, TARGETS, target_units
+from ..targets import EXTENSIVE_LABELS, LABELS, TARGETS, target_units
 from . import _figures
 from ._anatomy import Anatomy
 from ._evaluation import Classification, Regression, Rows
@@ -191,6 +191,11 @@ def training(anatomy: Anatomy) -> dict[str, Any] | None:
 
 def leakage(anatomy: Anatomy, names: list[str]) -> list[tuple[str, str, str]]:
     """Targets that can be read off; none where the model sees the elements alone."""
+    if getattr(anatomy.network, "reference_", None) is not None:
+        return [
+            (key, "mostly a sum over the atoms of each element", "the composition")
+            for key in names if key in EXTENSIVE_LABELS
+        ]  # fmt: skip
     # Free atoms know nothing of the pair, unless a third column tells the bond length.
     free = anatomy.source == "free-atom" and anatomy.estimator.n_features_in_ == 2
     if anatomy.layout is None or free:
