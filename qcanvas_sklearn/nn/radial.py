@@ -119,7 +119,7 @@ class BesselBasis(nn.Module):
         # Second derivatives of torch.sinc have no end at zero.
         zero = phase == 0
         wave = torch.where(zero, 1.0, torch.sinc(torch.where(zero, 1.0, phase)))
-        return polynomial_envelope(x) * self.wavenumbers * wave
+        return polynomial_envelope(x) * (self.wavenumbers * wave)
 
 
 #: Terms of the power series; enough for double precision wherever it is used.
