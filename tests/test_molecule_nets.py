@@ -11,6 +11,7 @@ from qcanvas_sklearn.nn.cores.faenet import bond_frames, principal_frames
 from qcanvas_sklearn.nn.cores.gatv2 import DenseGATv2Conv, GATv2Conv
 from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, triplets
 from qcanvas_sklearn.nn.heads._molecule_readout import MoleculeReadOut
+from qcanvas_sklearn.nn.layers import linear_of_edges
 from qcanvas_sklearn.nn.radial import polynomial_cutoff
 from qcanvas_sklearn.structures import Molecules
 
@@ -594,6 +595,15 @@ def test_filters_of_schnet_are_computed_for_half_of_the_edges():
     assert counts == [given["edge_index"].shape[1] // 2] * 2
     model.core.paired = False
     torch.testing.assert_close(model(**given), out)
+
+
+@pytest.mark.parametrize("n", [4, 40])
+def test_linear_layers_of_edges_do_not_care_where_nodes_are_gathered(n):
+    linear, x, edge = torch.nn.Linear(11, 5).double(), normal(n, 4), normal(20, 3)
+    source, target = torch.randint(0, n, (2, 20))
+    expected = linear(torch.cat([edge, x[target], x[source]], dim=-1))
+    parts = [(edge, None), (x, target), (x, source)]
+    torch.testing.assert_close(linear_of_edges(linear, parts), expected)
 
 
 def test_attention_by_edge_equals_dense_attention():
