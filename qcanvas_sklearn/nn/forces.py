@@ -35,7 +35,7 @@ class EnergyForces(nn.Module):
     Attributes
     ----------
     wants_forces : bool
-        Whether forces are computed; energies alone cost a third. True at first.
+        Whether forces are computed; energies alone cost half. True at first.
 
     Notes
     -----

@@ -90,9 +90,7 @@ def damped_softmax(logits: Tensor, damping: Tensor, target: Tensor, n: int) -> T
     return weights / sum_messages(weights, target, n).index_select(0, target)
 
 
-def triplets(
-    edge_index: Tensor, n_nodes: int, paired: bool = False
-) -> tuple[Tensor, Tensor]:
+def triplets(edge_index: Tensor, n_nodes: int, paired: bool = False) -> tuple[Tensor, Tensor]:
     r"""Pairs of edges :math:`k \to j` and :math:`j \to i` with :math:`k \ne i`.
 
     Parameters

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_DEGREE", "by_degree", "gated", "soft_norm", "spherical_harmonics"]
+__all__ = ["MAX_DEGREE", "by_degree", "soft_norm", "spherical_harmonics"]
 
 #: Highest degree of the steerable features; their number grows with its square.
 MAX_DEGREE = 6
@@ -61,12 +61,6 @@ def spherical_harmonics(vectors: Tensor, n_degrees: int) -> Tensor:
 def by_degree(steerable: Tensor, n_degrees: int) -> tuple[Tensor, ...]:
     """Split features (n, M, ...), M = (n_degrees + 1)**2 - 1, into (n, 2 l + 1, ...)."""
     return steerable.split([2 * l + 1 for l in range(1, n_degrees + 1)], dim=1)
-
-
-def gated(gates: Tensor, steerable: Tensor) -> Tensor:
-    """Features (E, M, k) or (E, M, 1) times one gate a degree, (E, n_degrees, k)."""
-    degrees = zip(gates.unbind(1), by_degree(steerable, gates.shape[1]), strict=True)
-    return torch.cat([gate[:, None] * x for gate, x in degrees], dim=1)
 
 
 def soft_norm(steerable: Tensor) -> Tensor:

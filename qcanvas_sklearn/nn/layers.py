@@ -13,6 +13,7 @@ __all__ = [
     "SinglePrecision",
     "atom_features",
     "element_one_hot",
+    "linear_of_edges",
     "mlp",
 ]
 
@@ -77,6 +78,30 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
                 layers.append(nn.Dropout(dropout))
         layers.append(nn.Linear(n_in, n_out))
     return nn.Sequential(*layers)
+
+
+def linear_of_edges(linear: nn.Linear, parts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
+    """A linear layer on features of edges beside those of the nodes that they join.
+
+    Nodes are multiplied before they are gathered where they are fewer than the edges.
+
+    Parameters
+    ----------
+    linear : nn.Linear
+        Reads the parts side by side.
+    parts : sequence of (Tensor, Tensor or None)
+        Features (n, k) of nodes and which of them (E,) each edge sees, or features (E, k) of
+        edges and None.
+    """
+    if all(index is None or len(x) >= len(index) for x, index in parts):
+        features = [x if index is None else x.index_select(0, index) for x, index in parts]
+        return linear(torch.cat(features, dim=-1))
+    weights = linear.weight.split([x.shape[-1] for x, _ in parts], dim=1)
+    out: Tensor = linear.bias
+    for (x, index), weight in zip(parts, weights, strict=True):
+        product = nn.functional.linear(x, weight)
+        out = out + (product if index is None else product.index_select(0, index))
+    return out
 
 
 def element_one_hot(z: Tensor, n_elements: int, dtype: torch.dtype) -> Tensor:

@@ -115,8 +115,11 @@ class BesselBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """Map distances (...) to (..., n_radial)."""
         x = distance[..., None] / self.cutoff
-        waves = self.wavenumbers * torch.sinc(self.wavenumbers * x / math.pi)
-        return polynomial_envelope(x) * waves
+        phase = self.wavenumbers * x / math.pi
+        # Second derivatives of torch.sinc have no end at zero.
+        zero = phase == 0
+        wave = torch.where(zero, 1.0, torch.sinc(torch.where(zero, 1.0, phase)))
+        return polynomial_envelope(x) * (self.wavenumbers * wave)
 
 
 #: Terms of the power series; enough for double precision wherever it is used.

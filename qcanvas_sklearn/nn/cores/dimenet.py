@@ -59,6 +59,10 @@ class _Directional(nn.Module):
         self.down = nn.Linear(n_hidden, n_triplet, bias=False)
         self.up = nn.Linear(n_triplet, n_hidden, bias=False)
         self.activation = nn.SiLU()
+        # Of the scale that keeps variances: the product of so many smaller ones is lost.
+        for weight in self.parameters():
+            if weight.ndim == 2:
+                nn.init.xavier_uniform_(weight)
 
     def forward(
         self, messages: Tensor, radial: Tensor, angular: Tensor, kj: Tensor, ji: Tensor

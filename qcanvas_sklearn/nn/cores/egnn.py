@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
-from ..layers import mlp
+from ..layers import linear_of_edges, mlp
 from ..radial import polynomial_cutoff
 
 __all__ = ["EGNN", "EGNNLayer"]
@@ -42,6 +44,8 @@ class EGNNLayer(nn.Module):
        Networks, ICML 2021, equations 3-6, arXiv:2102.09844.
     """
 
+    message: Any
+
     def __init__(self, n_hidden: int, n_edge: int = 0, moves: bool = True) -> None:
         super().__init__()
         self.message = nn.Sequential(
@@ -67,9 +71,10 @@ class EGNNLayer(nn.Module):
         """
         source, target = edge_index
         vectors = edge_vectors(positions, edge_index, shift)
-        ends = [x.index_select(0, target), x.index_select(0, source)]
-        squared = vectors.square().sum(-1, keepdim=True)
-        messages = self.message(torch.cat([*ends, squared, edge], dim=-1))
+        edge = torch.cat([vectors.square().sum(-1, keepdim=True), edge], dim=-1)
+        layers, activation = self.message
+        messages = linear_of_edges(layers[0], [(x, target), (x, source), (edge, None)])
+        messages = activation(layers[1:](messages))
         if damping is not None:
             messages = messages * damping
         if self.shift is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
-from ..layers import mlp
+from ..layers import linear_of_edges, mlp
 from ..radial import GaussianBasis, polynomial_cutoff
 
 __all__ = [
@@ -65,9 +65,7 @@ def _both_senses(projected: Tensor) -> Tensor:
     return signs[:, None, :] * projected
 
 
-def bond_frames(
-    vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int
-) -> Tensor:
+def bond_frames(vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
     r"""Edges along the principal axes of all edges, for both senses of each axis.
 
     .. math::
@@ -250,6 +248,8 @@ class FAENetInteraction(nn.Module):
     .. [1] A. A. Duval et al., ICML 2023, section 4, arXiv:2305.05577.
     """
 
+    filter: Any
+
     def __init__(self, n_hidden: int, damped: bool = False) -> None:
         super().__init__()
         self.filter = nn.Sequential(nn.Linear(3 * n_hidden, n_hidden), nn.SiLU())
@@ -266,12 +266,13 @@ class FAENetInteraction(nn.Module):
         The damping of edges is (E, 1).
         """
         source, target = edge_index
-        x_source = x.index_select(0, source)
-        ends = [x.index_select(0, target), x_source]
-        filters = self.filter(torch.cat([edge, *ends], dim=-1))
+        first, activation = self.filter
+        parts = [(edge, None), (x, target), (x, source)]
+        filters = activation(linear_of_edges(first, parts))
         if damping is not None:
             filters = filters * damping
-        return x + self.update(sum_messages(filters * x_source, target, len(x)))
+        messages = filters * x.index_select(0, source)
+        return x + self.update(sum_messages(messages, target, len(x)))
 
 
 class FAENet(nn.Module):

@@ -79,9 +79,12 @@ class GATv2Conv(DenseGATv2Conv):
     r"""Graph attention along listed edges, which fade out; a smooth function of them.
 
     The weights, and what they mean, are those of :class:`DenseGATv2Conv`, but for the
-    damping f of the edges inside the softmax and for the kink of the LeakyReLU:
+    damping f of the edges inside the softmax, for the kink of the LeakyReLU, and for the
+    edge features in what is attended to: atoms of one element with like neighbours would
+    else not know how far away these are.
 
     .. math::
+        x_i' &= \sum_j \alpha_{ij} (W_l x_j + W_e e_{ij}) + b \\
         \alpha_{ij} &= \frac{f_{ij} \exp l_{ij}}{\sum_k f_{ik} \exp l_{ik}}, \qquad
             l_{ij} = a^\top \mathrm{s}(W_r x_i + W_l x_j + W_e e_{ij}) \\
         \mathrm{s}(x) &= \gamma x + (1 - \gamma) \ln(1 + e^x)
@@ -103,8 +106,8 @@ class GATv2Conv(DenseGATv2Conv):
         Returns the new node features (n, n_heads * n_out) and the attention (E, n_heads).
         """
         (source, target), n = edge_index, len(x)
-        values = self.source(x).index_select(0, source)
-        logits = values + self.target(x).index_select(0, target) + self.edge(edge)
+        values = self.source(x).index_select(0, source) + self.edge(edge)
+        logits = values + self.target(x).index_select(0, target)
         smooth = nn.functional.softplus(logits) * (1 - self.negative_slope)
         logits = self.negative_slope * logits + smooth
         heads = (self.n_heads, self.n_out)

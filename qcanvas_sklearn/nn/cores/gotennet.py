@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import damped_softmax, edge_vectors, lengths, sum_messages
-from ..harmonics import MAX_DEGREE, by_degree, gated, soft_norm, spherical_harmonics
+from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
 from ..layers import mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 
@@ -30,6 +30,27 @@ class Edges(NamedTuple):
     target: Tensor
     damping: Tensor
     harmonics: Tensor
+
+
+def _collect(edges: Edges, along: Tensor, carried: Tensor | None, steerable: Tensor) -> Tensor:
+    """Steerable features (n, M, k) and the messages of all degrees that arrive at them.
+
+    Messages are the harmonics of an edge times one gate a degree, and the features of its
+    source times another; gates are (E, n_degrees, k). Degree by degree: the messages of all
+    degrees side by side are the largest arrays of all, and would be copied twice.
+    """
+    (source, target, _, harmonics), n_degrees = edges, along.shape[1]
+    parts = zip(
+        by_degree(steerable, n_degrees), by_degree(harmonics, n_degrees), along.unbind(1),
+        [None] * n_degrees if carried is None else carried.unbind(1), strict=True,
+    )  # fmt: skip
+    collected = []
+    for x, harmonic, gate, carrier in parts:
+        messages = gate[:, None] * harmonic[..., None]
+        if carrier is not None:
+            messages = messages + carrier[:, None] * x.index_select(0, source)
+        collected.append(sum_messages(messages, target, len(x)))
+    return steerable + torch.cat(collected, dim=1)
 
 
 class TensorAttention(nn.Module):
@@ -125,10 +146,14 @@ class TensorRefinement(nn.Module):
 
     def forward(self, steerable: Tensor, t: Tensor, edges: Edges) -> Tensor:
         """Map nodes (n, M, n_hidden) and edges (E, n_hidden) to edges (E, n_hidden)."""
-        degrees = zip(self.keys, by_degree(steerable, self.n_degrees), strict=True)
-        keys = torch.cat([key(x) for key, x in degrees], dim=1)
-        queries = self.query(steerable).index_select(0, edges.target)
-        products = (queries * keys.index_select(0, edges.source)).sum(1)
+        parts = zip(
+            self.keys, by_degree(steerable, self.n_degrees),
+            by_degree(self.query(steerable), self.n_degrees), strict=True,
+        )  # fmt: skip
+        products = torch.zeros_like(t)
+        for key, x, query in parts:
+            keys = key(x).index_select(0, edges.source)
+            products = products + (query.index_select(0, edges.target) * keys).sum(1)
         return t + self.gate(products).tanh() * self.edge(t)
 
 
@@ -214,10 +239,8 @@ class GotenNetLayer(nn.Module):
         steerable = soft_norm(steerable)
         gates = self.attention(h, t, edges)
         scalar, along, carried = gates.split([1, self.n_degrees, self.n_degrees], dim=1)
-        messages = gated(along, edges.harmonics[..., None])
-        messages = messages + gated(carried, steerable.index_select(0, edges.source))
         h = h + sum_messages(scalar[:, 0], edges.target, len(h))
-        steerable = steerable + sum_messages(messages, edges.target, len(h))
+        steerable = _collect(edges, along, carried, steerable)
         if self.refinement is not None:
             t = self.refinement(steerable, t, edges)
         return *self.feed_forward(h, steerable), t
@@ -323,7 +346,8 @@ class GotenNet(nn.Module):
         ends = h.index_select(0, source) + h.index_select(0, target)
         t = ends * self.embed_edge(inputs)
         gates = self.embed_steerable(h, t, edges)
-        steerable = sum_messages(gated(gates, edges.harmonics[..., None]), target, n)
+        steerable = h.new_zeros(n, edges.harmonics.shape[1], h.shape[1])
+        steerable = _collect(edges, gates, None, steerable)
         for layer in self.layers:
             h, steerable, t = layer(h, steerable, t, edges)
         return h, steerable

@@ -84,8 +84,9 @@ class MoleculeReadOut(nn.Module):
         self.register_buffer("is_mean", torch.tensor([kind == "mean" for kind in readout]))
         sizes = [n_hidden, n_hidden, self.n_outputs + len(self.attended)]
         self.atomwise = mlp(sizes, dropout)
-        nn.init.xavier_uniform_(self.atomwise[-1].weight, gain=_SMALL)
-        nn.init.zeros_(self.atomwise[-1].bias)
+        *_, weight, bias = self.atomwise.parameters()
+        nn.init.xavier_uniform_(weight, gain=_SMALL)
+        nn.init.zeros_(bias)
         self.element = nn.Embedding(n_elements + 1, self.n_outputs)
         nn.init.zeros_(self.element.weight)
         self.atomic = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -70,6 +71,8 @@ class MoleculeNetwork(nn.Module):
     ValueError
         If `readout` does not name one of these for each target.
     """
+
+    core: Any
 
     def __init__(
         self, core: nn.Module, n_elements: int, n_outputs: int, readout: Sequence[str],
@@ -273,9 +276,7 @@ class MoleculeDimeNet(MoleculeNetwork):
         n_hidden: int = 128, n_layers: int = 3, n_radial: int = 8, n_spherical: int = 7,
         cutoff: float = 5.0, dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        core = DimeNetPlusPlus(
-            n_hidden, n_layers, n_radial, n_spherical, cutoff, paired=True
-        )
+        core = DimeNetPlusPlus(n_hidden, n_layers, n_radial, n_spherical, cutoff, paired=True)
         super().__init__(core, n_elements, n_outputs, readout, n_hidden, dropout)
 
     def interact(
