@@ -19,7 +19,7 @@ _BY_ROW = ("charge", "group")
 _BY_ATOM = ("z", "positions", "forces")
 _BY_EDGE = ("source", "target", "offset")
 #: Pairs of neighbours, and atoms, that are computed at a time.
-_MAX_EDGES = 2**15
+_MAX_EDGES = 2**13
 
 
 @dataclass(frozen=True)
