@@ -94,6 +94,30 @@ def test_model_selection_slices_molecules(family, molecules, labels):
     assert np.isfinite(scores).all()
 
 
+@every_family
+@pytest.mark.parametrize("make", [regressor, classifier], ids=["Regressor", "Classifier"])
+def test_fit_and_predict_keep_to_themselves(make, family, molecules, energies):
+    """As scikit-learn asks of every estimator: what is passed and stated stays as it is."""
+    y = (energies > energies.median()).to_numpy() if make is classifier else energies
+    X = molecules[:30]
+    before = {name: getattr(X, name).copy() for name in ("z", "positions", "ptr", "charge")}
+    model = make(family, max_epochs=1)
+    params = model.get_params()
+    assert model.fit(X, y[:30]) is model and model.get_params() == params
+    state = {name: id(value) for name, value in vars(model).items()}
+    np.random.seed(1)
+    expected = np.random.RandomState(1).random_sample()
+    model.predict(X)
+    model.score(X, y[:30])
+    assert {name: id(value) for name, value in vars(model).items()} == state
+    assert np.random.random_sample() == expected
+    assert all((getattr(X, name) == value).all() for name, value in before.items())
+    with pytest.raises(ValueError, match="30"):
+        model.fit(X, y[:29])
+    with pytest.raises(ValueError, match="0 sample"):
+        model.predict(X[:0])
+
+
 def test_grid_search_in_two_processes(molecules, energies):
     search = GridSearchCV(
         regressor("SchNet"), {"cutoff": [2.0, 3.0]}, cv=GroupKFold(2), n_jobs=2,
