@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -344,6 +344,68 @@ def test_no_forces_of_what_is_no_energy(molecules, labels):
         regressor("SchNet").fit(
             molecules, labels["e_g_ev"], forces=np.zeros(molecules.positions.shape)
         )
+
+
+# ------------------------------------------------------------------ baselines
+
+
+class Told(TransformerMixin, BaseEstimator):
+    """Features that hold the gap of the bundled molecules, or nothing of it."""
+
+    def __init__(self, truth=True):
+        self.truth = truth
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        data = load_molecules()
+        gap = dict(zip(data.data.names, data.target["e_g_ev"], strict=True))
+        known = np.array([gap[name] for name in X.names])
+        noise = np.random.default_rng(len(X)).normal(size=(len(X), 2))
+        return np.column_stack([3 * known - 7, noise]) if self.truth else noise
+
+
+@every_family
+def test_what_a_baseline_knows_need_not_be_learned(family, molecules, labels):
+    y = labels["e_g_ev"]
+    model = regressor(family, max_epochs=1, baseline=Told(), weight_decay=0.0)
+    model.fit(molecules[:40], y[:40])
+    assert np.abs(model.predict(molecules[40:]) - y[40:]).max() < 0.05 * y.std()
+    told = model.baseline_.predict(model.reader_.describer_.transform(molecules[40:]))
+    assert np.abs(told[:, 0] - y[40:]).max() < 1e-3 * y.std()
+
+
+def test_a_baseline_that_knows_nothing_shrinks_to_nothing(molecules, labels):
+    y = labels["e_g_ev"]
+    fitted = regressor("SchNet", baseline=Told(truth=False)).fit(molecules, y)
+    told = fitted.baseline_.predict(fitted.reader_.describer_.transform(molecules))
+    assert told.std() < 0.35 * y.std()
+
+
+def test_baselines_in_a_grid_of_their_own(molecules, labels):
+    model = regressor("SchNet", baseline=q.MoleculeDescriptorTransformer("coulomb"))
+    search = GridSearchCV(model, {"baseline__n_atoms": [10, 12]}, cv=2, error_score="raise")
+    search.fit(molecules, labels[["total_energy_ev", "e_g_ev"]])
+    assert search.predict(molecules[:3]).shape == (3, 2)
+
+
+def test_baselines_that_cannot_be_are_refused(molecules, energies, run):
+    with pytest.raises(TypeError, match="baseline='ridge' is neither"):
+        regressor("SchNet", baseline="ridge").fit(molecules, energies)
+    with pytest.raises(ValueError, match="is for molecules, and has no forces"):
+        regressor("SchNet", baseline=Told()).fit(
+            run.data, run.target, forces=run.data.forces
+        )
+    pairs, gaps = load_pairs(target="e_g_ev", return_X_y=True)
+    with pytest.raises(ValueError, match="is for molecules"):
+        regressor("SchNet", baseline=Told()).fit(pairs, gaps)
+    model = regressor("SchNet", baseline=Told(), warm_start=True).fit(molecules, energies)
+    with pytest.raises(ValueError, match="baseline="):
+        model.predict(molecules, return_forces=True)
+    with pytest.raises(ValueError, match="cannot be continued with other"):
+        model.set_params(baseline=None).fit(molecules, energies)
 
 
 # ------------------------------------------------------ ensembles, continued fits

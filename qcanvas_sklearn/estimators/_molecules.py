@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from ..inputs import InputSpec
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from ..structures import check_molecules, load_ase, looks_like_molecules
@@ -30,6 +31,7 @@ from ..training import (
     count_elements,
     resolve_device,
 )
+from ._baseline import RidgeBaseline, check_baseline
 from ._forces import by_component, check_force_weight, energy_position, with_forces
 from ._regressor import NetRegressor
 from ._targets import TargetSpec
@@ -56,10 +58,14 @@ class MoleculeRegressor(NetRegressor, _Family):
     the forces are the negative gradient of the same network.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = ("baseline",)
+
     force_weight: float | None = None
+    baseline: Any = None
 
     if TYPE_CHECKING:
         reference_: CompositionReference | None
+        baseline_: RidgeBaseline | None
         force_calibration_: SpreadCalibration | None
 
     def fit(
@@ -260,6 +266,10 @@ class MoleculeRegressor(NetRegressor, _Family):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_force_weight(self.force_weight)
+        check_baseline(self.baseline)
+
+    def _input_spec(self) -> InputSpec:
+        return replace(super()._input_spec(), describe=self.baseline)
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -268,6 +278,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         if weight is None:
             weight = 0.0 if forces is None else _FORCE_WEIGHT
         self._force_factor = float(weight)
+        if self.baseline is not None and (weight or not looks_like_molecules(X)):
+            raise ValueError(
+                f"baseline={type(self.baseline).__name__} is for molecules, and has no forces: "
+                "set baseline=None to learn forces, pairs or tables"
+            )
         if not looks_like_molecules(X):
             if forces is not None or weight:
                 raise ValueError(
@@ -297,7 +312,7 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _energy_position(self) -> int | None:
         """Which target the forces are the slope of; None where there is none."""
-        if not self._on_molecules:
+        if not self._on_molecules or self.baseline is not None:
             return None
         return energy_position(self._readouts(self._targets), self._targets.names)
 
@@ -307,20 +322,23 @@ class MoleculeRegressor(NetRegressor, _Family):
             kind = "molecules" if self._on_molecules else "pairs or a table"
             raise ValueError(
                 f"this {type(self).__name__} was fitted on {kind}, targets "
-                f"{self.target_names_}: there is no energy, summed over the atoms of "
-                "molecules, that forces are the slope of"
+                f"{self.target_names_}, baseline={self.baseline!r}: there is no energy, "
+                "summed over the atoms of molecules, that forces are the slope of"
             )
         return position
 
     def _first_labels(self, rows: Rows, values: Array, weight: Array) -> None:
         super()._first_labels(rows, values, weight)
-        self.reference_ = None
+        self.reference_, self.baseline_ = None, None
         self._force_size: float | None = None
         self._raw_spread = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)), axis=0)
         if not isinstance(rows, GraphRows):
             return
         counts = count_elements(rows.z, rows.ptr)
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
+        if rows.features is not None:
+            rest = values - self.reference_.predict(rows.z, rows.ptr)
+            self.baseline_ = RidgeBaseline.fit(rows.features, rest, weight)
         if self._force_factor:
             position = self._energy_position()
             if position is None:
@@ -346,24 +364,27 @@ class MoleculeRegressor(NetRegressor, _Family):
         scale[position] = self._force_size
         return replace(scaler, scale=scale)
 
-    def _composition_terms(self, rows: Rows) -> Array | float:
-        """What the composition says of the targets, (n, t)."""
+    def _known_terms(self, rows: Rows) -> Array | float:
+        """What the composition and the baseline say of the targets, (n, t)."""
         if self.reference_ is None or not isinstance(rows, GraphRows):
             return 0.0
-        return self.reference_.predict(rows.z, rows.ptr)
+        terms = self.reference_.predict(rows.z, rows.ptr)
+        if self.baseline_ is None:
+            return terms
+        return terms + self.baseline_.predict(rows.features)
 
     def _taught(self, rows: Rows, values: Array) -> Array:
-        return super()._taught(rows, values) - self._composition_terms(rows)
+        return super()._taught(rows, values) - self._known_terms(rows)
 
     def _unscaled(self, outputs: Array, rows: Rows) -> Array:
         values = super()._unscaled(outputs, rows)
-        terms = self._composition_terms(rows)
+        terms = self._known_terms(rows)
         if isinstance(terms, np.ndarray) and values.ndim == 3:
             terms = terms[:, None]
         return values + terms
 
     def _labels(self, data: TrainingData) -> Array:
-        return super()._labels(data) + self._composition_terms(data.rows)
+        return super()._labels(data) + self._known_terms(data.rows)
 
     def _label_spread(self) -> Array:
         # Of a composition with an element that was never seen the reference knows nothing.
@@ -403,6 +424,6 @@ class MoleculeRegressor(NetRegressor, _Family):
     def _calibrate_unseen(
         self, data: TrainingData, plan: TrainingPlan, device: torch.device
     ) -> tuple[ExtrapolationCalibration | None, bool]:
-        if self._on_molecules and any(self._adds_up()):
-            return None, False  # without an element its part of the reference is not known
+        if self._on_molecules and (self.baseline is not None or any(self._adds_up())):
+            return None, False  # what is known beforehand has seen all elements
         return super()._calibrate_unseen(data, plan, device)

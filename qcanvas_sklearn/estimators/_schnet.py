@@ -203,6 +203,8 @@ class SchNetRegressor(MoleculeRegressor, SchNetFamily):
     reference_ : CompositionReference or None
         What the elements of a molecule say of the targets that are sums over atoms, from the
         training rows; the network learns what is left. None for pairs and tables.
+    baseline_ : RidgeBaseline or None
+        What the features of `baseline` say of the targets; None without.
     force_calibration_ : SpreadCalibration or None
         What makes standard deviations of the spread of an ensemble's forces.
     scaler_ : TargetScaler

@@ -49,6 +49,8 @@ class InputSpec:
     cutoff : float or None
         Distance up to which atoms of a molecule are neighbours, Å; None where molecules are
         refused.
+    describe : transformer or None
+        What makes features of molecules for a baseline.
     """
 
     names: tuple[str, ...]
@@ -58,6 +60,7 @@ class InputSpec:
     known: tuple[str, ...] | None = None
     needs_atoms: bool = False
     cutoff: float | None = None
+    describe: Any = None
 
 
 R = TypeVar("R", bound=Rows)

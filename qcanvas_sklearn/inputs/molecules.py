@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from torch import nn
 
 from ..elements import MAX_Z, symbols
@@ -25,12 +25,21 @@ class MoleculeReader(Reader[GraphRows]):
 
     Neighbours are searched once, on the host. What networks see has its own units and is
     not standardised.
+
+    Attributes
+    ----------
+    describer_ : transformer or None
+        What makes features for a baseline, fitted on the molecules to learn from.
     """
+
+    describer_: Any = None
 
     def fit(self, estimator: BaseEstimator, X: Any) -> GraphRows:
         """Read molecules to learn from."""
         molecules = check_molecules(X)
         self.source = molecules.provenance
+        describe = self.spec.describe
+        self.describer_ = None if describe is None else clone(describe).fit(molecules)
         # A refit on molecules of a model of columns: there are none any more.
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(estimator, name):
@@ -67,9 +76,12 @@ class MoleculeReader(Reader[GraphRows]):
             charge=molecules.charge,
             group=np.zeros(len(molecules), dtype=np.int64),
             forces=molecules.forces,
+            features=None if self.describer_ is None else _numbers(
+                self.describer_.transform(molecules)
+            ),
         )
         groups = molecules.groups
-        return replace(rows, group=rows.keys() if groups is None else _numbers(groups))
+        return replace(rows, group=rows.keys() if groups is None else _hashed(groups))
 
     def groups(self, rows: GraphRows) -> NDArray[np.int64]:
         """By the groups of the record; without any, only equal rows belong together."""
@@ -109,7 +121,12 @@ class MoleculeReader(Reader[GraphRows]):
         return rows
 
 
-def _numbers(names: NDArray) -> NDArray[np.int64]:
+def _numbers(features: Any) -> NDArray[np.float64]:
+    """Features of any make as a plain array."""
+    return np.asarray(features, dtype=np.float64).reshape(len(features), -1)
+
+
+def _hashed(names: NDArray) -> NDArray[np.int64]:
     """A number for each name, the same wherever it occurs, shape (n,)."""
     distinct, inverse = np.unique(names.astype(str), return_inverse=True)
     digests = [blake2b(name.encode(), digest_size=8).digest() for name in distinct.tolist()]

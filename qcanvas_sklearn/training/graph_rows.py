@@ -15,7 +15,7 @@ from torch import Tensor
 __all__ = ["GraphRows"]
 
 #: Fields by what their first axis counts.
-_BY_ROW = ("charge", "group")
+_BY_ROW = ("charge", "group", "features")
 _BY_ATOM = ("z", "positions", "forces")
 _BY_EDGE = ("source", "target", "offset")
 #: Pairs of neighbours, and atoms, that are computed at a time.
@@ -50,6 +50,8 @@ class GraphRows:
         Which rows belong together.
     forces : (N, 3) or None
         Forces to learn from, NaN where a row has none.
+    features : (n, k) or None
+        Numbers that describe the rows to a baseline; no network sees them.
     """
 
     z: Any
@@ -62,6 +64,7 @@ class GraphRows:
     charge: Any
     group: Any
     forces: Any = None
+    features: Any = None
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -86,7 +89,8 @@ class GraphRows:
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> GraphRows:
         """The rows as tensors on a device."""
         return GraphRows(**{
-            f.name: _tensor(getattr(self, f.name), device, dtype) for f in fields(self)
+            f.name: _tensor(getattr(self, f.name), device, dtype)
+            for f in fields(self) if f.name not in ("forces", "features")
         })  # fmt: skip
 
     def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
