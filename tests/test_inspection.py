@@ -768,3 +768,17 @@ def test_the_composition_of_molecules_gives_their_energies_away():
     assert leakage_report(data.data, counted["carbon"]).best_feature[0] == "n_C"
     with pytest.raises(ValueError, match="feature_names are for tables"):
         leakage_report(data.data, target, feature_names=["a"])
+
+
+def test_a_network_of_molecules_shows_its_elements_and_no_channels():
+    data = load_molecules()
+    model = SchNetRegressor(n_hidden=8, n_layers=1, max_epochs=1, cutoff=2.0, random_state=0)
+    model.fit(data.data[:200], data.target["e_g_ev"][:200])
+    table = element_embedding(model)
+    assert table.index.tolist() == ["H", "C", "N", "O", "F"]
+    assert table.loc["F", "group"] == 17 and np.isfinite(table[["x", "y"]]).all().all()
+    for look in (saliency_maps, attention_weights):
+        with pytest.raises(TypeError, match="holds molecules; what is looked at here"):
+            look(model, data.data[:3])
+    with pytest.raises(TypeError, match="holds molecules; what is looked at here"):
+        channel_importance(model, data.data[:20], data.target["e_g_ev"][:20])

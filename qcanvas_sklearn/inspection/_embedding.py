@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .._validation import check_choice
 from ..elements import MAX_Z, atomic_numbers, block_letters, property_values, symbols
-from ..nn import SwapSymmetric
+from ..nn import MoleculeNetwork, SwapSymmetric
 from ..nn.layers import element_one_hot
 from ..training import DenseRows, evaluation_module
 from ._model import network_model, taking_tables
@@ -43,7 +43,7 @@ def element_embedding(
     element makes of it (and of its tabulated descriptors, where the network has them).
     The layer is found by probing the network with each element in turn, all other inputs
     being equal: in whatever way these enter the layer, they shift all vectors alike and
-    drop out of the map.
+    drop out of the map. A network of molecules has a table of such vectors.
 
     Parameters
     ----------
@@ -113,6 +113,9 @@ def _element_vectors(model: Any, z: NDArray[np.int64]) -> NDArray[np.float64]:
     """Vectors (n, k) of the elements; those of an ensemble's members side by side."""
     device = torch.device("cpu")
     module = evaluation_module(model.net_, device)
+    tables = [part.embed for part in module.modules() if isinstance(part, MoleculeNetwork)]
+    if tables:
+        return torch.cat([table.weight[z] for table in tables], dim=1).numpy()
     members = [part.network for part in module.modules() if isinstance(part, SwapSymmetric)]
     if not members:
         raise ValueError(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..images import PairLayout
 from ..images.layout import PairColumns, find_columns
-from ..structures import looks_like_pairs
+from ..structures import looks_like_molecules, looks_like_pairs
 from ..training import evaluation_module, precision
 
 __all__ = [
@@ -93,6 +93,8 @@ def table_model(estimator: Any, X: Any) -> TableModel:
     ------
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If `X` holds molecules.
     ValueError
         If `X` holds element pairs and the estimator does not show what it makes of them.
     """
@@ -104,6 +106,11 @@ def table_model(estimator: Any, X: Any) -> TableModel:
         if start:
             table, model = estimator[:start].transform(X), estimator[start:]
             model = model[0] if len(model) == 1 else model
+    if looks_like_molecules(table):
+        raise TypeError(
+            f"X ({type(table).__name__}) holds molecules; what is looked at here are the "
+            "columns and channels of pairs and tables"
+        )
     if looks_like_pairs(table):
         reader = getattr(model, "reader_", None)
         if reader is None or getattr(reader, "transformer_", None) is None:

@@ -8,6 +8,7 @@ from .molecule_graph import (
     MoleculeFAENet,
     MoleculeGATv2,
     MoleculeGotenNet,
+    MoleculeNetwork,
     MoleculeSchNet,
 )
 from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
@@ -22,6 +23,7 @@ __all__ = [
     "MoleculeFAENet",
     "MoleculeGATv2",
     "MoleculeGotenNet",
+    "MoleculeNetwork",
     "MoleculeSchNet",
     "PairDimeNet",
     "PairEGNN",
