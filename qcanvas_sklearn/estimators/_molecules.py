@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from .._validation import check_weight
 from ..inputs import InputSpec
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
@@ -231,10 +232,7 @@ class MoleculeRegressor(NetRegressor, _Family):
             raise ValueError("X carries no forces; pass them as forces")
         predicted = self.predict(molecules, return_forces=True)[1]
         known = np.isfinite(molecules.forces)
-        if sample_weight is None:
-            weight = np.ones(len(molecules))
-        else:
-            weight = np.asarray(sample_weight, dtype=np.float64)
+        weight = check_weight(sample_weight, len(molecules))
         each = np.broadcast_to(weight[molecules.rows][:, None], known.shape)[known]
         return float(r2_score(molecules.forces[known], predicted[known], sample_weight=each))
 
@@ -331,9 +329,10 @@ class MoleculeRegressor(NetRegressor, _Family):
         super()._first_labels(rows, values, weight)
         self.reference_, self.baseline_ = None, None
         self._force_size: float | None = None
-        self._raw_spread = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)), axis=0)
         if not isinstance(rows, GraphRows):
             return
+        unknown = np.zeros(values.shape[1], dtype=np.int64)
+        self._raw_spread = TargetScaler.fit(values, unknown).scale
         counts = count_elements(rows.z, rows.ptr)
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
         if rows.features is not None:
