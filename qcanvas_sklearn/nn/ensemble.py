@@ -13,11 +13,12 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble(nn.Module):
-    """Members of one architecture, each with weights of its own, computed together.
+    """Members of one architecture, each with weights of its own, that train together.
 
-    The weights of all members are stacked and the network is mapped over them, so that
-    every layer is one batched product. Random numbers (dropout, the drawn order of the
-    atoms) differ between members.
+    In training the weights of all members are stacked and the network is mapped over them,
+    so that every layer is one batched product. Random numbers (dropout, the drawn order of
+    the atoms) differ between members. Predictions come in large batches, which are computed
+    faster member by member.
 
     Parameters
     ----------
@@ -42,11 +43,17 @@ class Ensemble(nn.Module):
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """Map the network's inputs to (b, n_members, t)."""
+        if not self.training:
+            return torch.stack([member(**inputs) for member in self.members], dim=1)
+        return self.stacked(inputs)
+
+    def stacked(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The same by batched products over the members."""
         first = self.members[0]
         each = [dict(member.named_parameters()) for member in self.members]
         stacked = {name: torch.stack([weights[name] for weights in each]) for name in each[0]}
 
         def member(weights: dict[str, Tensor]) -> Tensor:
-            return functional_call(first, weights, kwargs=inputs)
+            return functional_call(first, weights, kwargs=dict(inputs))
 
         return torch.vmap(member, out_dims=1, randomness="different")(stacked)

@@ -209,7 +209,7 @@ class PairHamiltonian(nn.Module):
 
     def _integrals(self, a: Tensor, b: Tensor, primitives: Tensor) -> tuple[Tensor, Tensor]:
         both = torch.stack(self._coefficients(), dim=-1)
-        left, right = both[a][:, self._left], both[b][:, self._right]
+        left, right = both[:, self._left][a], both[:, self._right][b]
         table = left.mT @ (primitives @ right)
         # Rows: orbital and transfer vector of a; columns: those of b.
         return table[..., 0, 0], table[..., 0, 1] + table[..., 1, 0]
