@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..layers import AtomFeatures, mlp
 from ..radial import GaussianBasis
-from ._atom_terms import AtomTerms
+from ._atom_terms import AtomTerms, atom_by_atom
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
 
@@ -134,7 +134,7 @@ class PairMLP(nn.Module):
         """Outputs of the atoms in this order and in the other, for little more than one."""
         features = self.atom(z, atom)
         even, odd = self._interaction(features, z, pair, vector)
-        own, exchanged = self.own(features, pair), self.own(features.flip(1), pair)
+        own, exchanged = self.own.both_orders(features, pair)
         gain = self.log_gain.exp()
         return own + gain * (even + odd), exchanged + gain * (even - odd)
 
@@ -143,7 +143,7 @@ class PairMLP(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Even and odd part, without the gain, of what the atoms do to each other."""
         radial = self.radial(vector.norm(dim=-1))
-        a, b = self.atoms(features).unbind(1)
+        a, b = (self.atoms(own) for own in atom_by_atom(features))
         product = self.atom.descriptors[z].prod(dim=1)
         entering = [symmetric_pool(a, b), product, pair, radial]
         h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
