@@ -23,7 +23,7 @@ class EGNNFamily(NetEstimator):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    population.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -66,9 +66,7 @@ class EGNNFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairEGNN
-    _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "vector"), relative_populations=True
-    )
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 3
@@ -84,7 +82,7 @@ class EGNNRegressor(NetRegressor, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    population.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -110,8 +108,8 @@ class EGNNRegressor(NetRegressor, EGNNFamily):
     loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
-        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
-        labels do not count.
+        to one such deviation, "huber" up to a bound that falls from one to a fiftieth of it in
+        the course of the training, and both are linear beyond. Missing labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -242,7 +240,7 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population, less that of the free atom.
+    population.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.

@@ -20,9 +20,9 @@ __all__ = ["GATv2Classifier", "GATv2Regressor"]
 class GATv2Family(NetEstimator):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population; the edge carries the ten
+    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
+    are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -67,9 +67,7 @@ class GATv2Family(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
-    _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "vector"), relative_populations=True
-    )
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 3
@@ -83,9 +81,9 @@ class GATv2Family(NetEstimator):
 class GATv2Regressor(NetRegressor, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population; the edge carries the ten
+    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
+    are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -113,8 +111,8 @@ class GATv2Regressor(NetRegressor, GATv2Family):
     loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="huber"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
-        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
-        labels do not count.
+        to one such deviation, "huber" up to a bound that falls from one to a fiftieth of it in
+        the course of the training, and both are linear beyond. Missing labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard
@@ -242,9 +240,9 @@ class GATv2Regressor(NetRegressor, GATv2Family):
 class GATv2Classifier(NetClassifier, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population, less that of the free atom;
-    the edge carries the ten mean-pooled image channels, the bond length and the bond
-    vector (14 features). Messages are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population; the edge carries the ten
+    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
+    are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
