@@ -91,8 +91,9 @@ class SwapSymmetric(nn.Module):
         swapped = swap_atoms(inputs, self.mirrored)
         if self.training and self.draws:
             return self._drawn(inputs, swapped)
-        if hasattr(self.network, "both_orders") and not self.training:
-            outputs, exchanged = self.network.both_orders(**inputs)
+        both_orders = getattr(self.network, "both_orders", None)
+        if both_orders is not None and not self.training:
+            outputs, exchanged = both_orders(**inputs)
         else:
             outputs, exchanged = self.network(**inputs), self.network(**swapped)
         both = (outputs + self.parity * exchanged) / 2

@@ -133,7 +133,7 @@ class BondLengthStart(nn.Module):
 
     def _seen(self, first: Tensor, second: Tensor, pair: Tensor) -> Tensor:
         columns = torch.cat([first, second, pair], dim=1).clamp(-LARGEST_COLUMN, LARGEST_COLUMN)
-        return self.layers(columns.to(self.layers[0].weight))[:, 0]
+        return self.layers(columns.to(next(self.layers.parameters())))[:, 0]
 
 
 def _layers(n_columns: int, seed: int) -> nn.Sequential:
