@@ -23,7 +23,7 @@ class EGNNFamily(NetEstimator):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -66,7 +66,9 @@ class EGNNFamily(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairEGNN
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3
@@ -82,7 +84,7 @@ class EGNNRegressor(NetRegressor, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -240,7 +242,7 @@ class EGNNClassifier(NetClassifier, EGNNFamily):
     Messages see both atoms, the squared distance and the pair's scalars (the ten
     mean-pooled image channels, the bond length); they update the features of the atoms and
     move their positions along the bond. Nodes carry a one-hot element and the electron
-    population.
+    population, less that of the free atom.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
