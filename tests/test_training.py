@@ -22,7 +22,7 @@ BY_HAND = {
     "squared_error": lambda d: d**2,
     "absolute_error": np.abs,
     "smooth_l1": lambda d: np.where(np.abs(d) < 1, d**2 / 2, np.abs(d) - 0.5),
-    "huber": lambda d: np.where(np.abs(d) < 0.02, d**2 / 0.04, np.abs(d) - 0.01),
+    "huber": lambda d: np.where(np.abs(d) < 0.1, d**2 / 0.2, np.abs(d) - 0.05),
 }
 
 
@@ -41,22 +41,12 @@ def every(table):
 def test_missing_labels_and_weights_in_the_loss(loss):
     y = np.array([[1.0, NAN], [2.0, -3.0], [NAN, NAN]])
     weight = np.array([1.0, 3.0, 5.0])
-    prediction = torch.tensor([[0.5, 9.0], [4.0, -3.015], [7.0, 7.0]], requires_grad=True)
+    prediction = torch.tensor([[0.5, 9.0], [4.0, -3.05], [7.0, 7.0]], requires_grad=True)
     value = MaskedLoss(loss)(prediction, every(table(y, weight))[1])
-    each = BY_HAND[loss](np.array([-0.5, 2.0, -0.015]))
+    each = BY_HAND[loss](np.array([-0.5, 2.0, -0.05]))
     assert value.item() == pytest.approx((each * [1, 3, 3]).sum() / 7, rel=1e-6)
     value.backward()
     assert prediction.grad[2].abs().sum() == 0 and prediction.grad[0, 1] == 0
-
-
-@pytest.mark.parametrize(("progress", "bound"), [(0.0, 1.0), (0.5, 0.02**0.5), (1.0, 0.02)])
-def test_the_huber_loss_sharpens_in_training_and_is_sharp_in_evaluation(progress, bound):
-    loss = MaskedLoss("huber")
-    loss.anneal(progress)
-    prediction, target = torch.tensor([[bound / 2]]), every(table([[0.0]]))[1]
-    assert loss(prediction, target).item() == pytest.approx(bound / 8, rel=1e-5)
-    assert loss(torch.tensor([[3.0]]), target).item() == pytest.approx(3 - bound / 2)
-    assert loss.eval()(torch.tensor([[0.01]]), target).item() == pytest.approx(0.0025)
 
 
 def test_the_mean_over_batches_of_any_size_is_the_mean_over_all_labels():

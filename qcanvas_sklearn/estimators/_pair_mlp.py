@@ -119,8 +119,8 @@ class PairMLPRegressor(NetRegressor, PairMLPFamily):
     loss : {"smooth_l1", "huber", "absolute_error", "squared_error"}, default="absolute_error"
         Loss on targets that are centred by their median (odd ones by 0) and divided by their
         mean absolute deviation over the training rows. "smooth_l1" is quadratic for errors up
-        to one such deviation, "huber" up to a bound that falls from one to a fiftieth of it in
-        the course of the training, and both are linear beyond. Missing labels do not count.
+        to one such deviation, "huber" up to a tenth of it, and both are linear beyond. Missing
+        labels do not count.
     n_members : int, default=1
         Members of a deep ensemble, which train together.
         It predicts the mean of the members and, with ``return_std=True``, calibrated standard

@@ -43,7 +43,7 @@ class Divergence(Callback):
 
 
 class Annealing(Callback):
-    """Tell the loss, and a network that has an ``anneal(progress)``, how far training is.
+    """Tell a network that has an ``anneal(progress)`` how much of its training is done.
 
     Parameters
     ----------
@@ -59,7 +59,4 @@ class Annealing(Callback):
 
     def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         done = len(net.history) - 1 - self.before_
-        progress = 1.0 if self.n_epochs is None else done / self.n_epochs
-        net.criterion_.anneal(progress)
-        if hasattr(net.module_, "anneal"):
-            net.module_.anneal(progress)
+        net.module_.anneal(1.0 if self.n_epochs is None else done / self.n_epochs)

@@ -143,8 +143,9 @@ def _callbacks(
                     for group in net.optimizer_.param_groups],
         )  # fmt: skip
         callbacks.append(("schedule", schedule))
-    annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
-    callbacks.append(("annealing", Annealing(annealed)))
+    if hasattr(net.module_, "anneal"):
+        annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
+        callbacks.append(("annealing", Annealing(annealed)))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
             patience=plan.patience, threshold=0.0, load_best=True, sink=noop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +26,13 @@ def _pseudo_huber(output: Tensor, target: Tensor, reduction: str = "none") -> Te
     return error.square() / (1 + torch.sqrt(1 + error.square()))
 
 
-#: Error, in mean absolute deviations of the labels, below which "huber" is quadratic: at the
-#: start of a training and at its end.
-_QUADRATIC = (1.0, 0.02)
+#: Deviation, in mean absolute deviations of the labels, below which "huber" is quadratic.
+_HUBER_DEVIATION = 0.1
 
 #: Element-wise losses by name; the last one is for one-hot classes.
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "smooth_l1": functional.smooth_l1_loss,
-    "huber": functional.smooth_l1_loss,
+    "huber": partial(functional.smooth_l1_loss, beta=_HUBER_DEVIATION),
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
     "pseudo_huber": _pseudo_huber,
@@ -54,20 +54,14 @@ class MaskedLoss(nn.Module):
     Parameters
     ----------
     loss : {"smooth_l1", "huber", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
-        Element-wise loss. "smooth_l1" and "huber" are quadratic for small errors, and rise
-        with slope 1 beyond: "smooth_l1" from 1 on, "huber" from a bound that falls from 1 to
-        0.02 in the course of a training, and is 0.02 in evaluation. "pseudo_huber" is
-        :math:`\sqrt{1 + e^2} - 1`. The outputs that "log_loss" takes are logits.
+        Element-wise loss. "smooth_l1" and "huber" are quadratic for errors below 1 and 0.1,
+        and rise with slope 1 beyond; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The
+        outputs that "log_loss" takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:
         super().__init__()
         self.loss = loss
-        self._progress = 1.0
-
-    def anneal(self, progress: float) -> None:
-        """Set the share of the training that is done."""
-        self._progress = progress
 
     def forward(
         self,
@@ -94,12 +88,5 @@ class MaskedLoss(nn.Module):
             n_members = output.shape[1]
             label, weight = (x[:, None].expand_as(output) for x in (label, weight))
             weight = weight if share is None else weight * share[..., None]
-        elementwise = LOSSES[self.loss](output, label, reduction="none", **self._options())
+        elementwise = LOSSES[self.loss](output, label, reduction="none")
         return (elementwise * weight).sum() / n_members
-
-    def _options(self) -> dict[str, float]:
-        if self.loss != "huber":
-            return {}
-        # Errors of all sizes pull at first, as squares do; the median is learned at last.
-        first, last = _QUADRATIC
-        return {"beta": first * (last / first) ** (self._progress if self.training else 1.0)}
