@@ -20,9 +20,9 @@ __all__ = ["GATv2Classifier", "GATv2Regressor"]
 class GATv2Family(NetEstimator):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
-    are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -67,7 +67,9 @@ class GATv2Family(NetEstimator):
     """
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
-    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
+    _spec: ClassVar[InputSpec] = InputSpec(
+        ("z", "atom", "pair", "vector"), relative_populations=True
+    )
 
     n_hidden: int = 128
     n_layers: int = 3
@@ -81,9 +83,9 @@ class GATv2Family(NetEstimator):
 class GATv2Regressor(NetRegressor, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
-    are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
@@ -240,9 +242,9 @@ class GATv2Regressor(NetRegressor, GATv2Family):
 class GATv2Classifier(NetClassifier, GATv2Family):
     """Graph attention network (GATv2) on the two-atom graph of a pair.
 
-    Nodes carry a one-hot element and the electron population; the edge carries the ten
-    mean-pooled image channels, the bond length and the bond vector (14 features). Messages
-    are passed on dense pairs.
+    Nodes carry a one-hot element and the electron population, less that of the free atom;
+    the edge carries the ten mean-pooled image channels, the bond length and the bond
+    vector (14 features). Messages are passed on dense pairs.
 
     Every output also has a term of each atom, linear in its scalars with coefficients of
     its element.
