@@ -326,6 +326,22 @@ def test_members_never_learn_from_their_fold(data):
     assert np.abs(outside - label).mean() > 1.2 * np.abs(inside - label).mean()
 
 
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("table", [False, True])
+def test_qcanvas_reads_pairs_as_its_tight_binding_does(given, table, data):
+    """X is read once, and the state is that which the model has of it."""
+    X, y = data
+    X = PairImageTransformer(include=("atoms", "orbitals")).fit_transform(X) if table else X
+    model = qcanvas(given=given).fit(X, y)
+    read = model._read(X)
+    states = model.tight_binding_.describe(X)
+    for own, expected in (
+        (read.beside["centre"], states.centre), (read.beside["quantities"], states.quantities),
+        (read.arrays["atom"], states.atoms), (read.arrays["pair"], states.pair),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(own, expected)
+
+
 # What it knows ------------------------------------------------------------------------------
 
 
