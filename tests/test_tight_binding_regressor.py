@@ -492,3 +492,14 @@ def test_another_data_set_is_learned_the_same_way(data):
     model = TightBindingRegressor(n_members=1, max_epochs=1, random_state=0)
     assert not model.fit(np.vstack(both), y)._at_rest
     assert model.fit(both[0], y[:60])._at_rest
+
+
+def test_unseen_elements_have_the_orbitals_of_their_group():
+    """Where radon was not seen, what xenon has leaves its pairs a lowest empty level."""
+    X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
+    has_radon = (X == "Rn").any(axis=1)
+    model = TightBindingRegressor(
+        n_members=1, max_epochs=1, unseen_elements="allow", random_state=0
+    ).fit(X[~has_radon], y[~has_radon])
+    known = y[has_radon].notna().all(axis=1)
+    assert np.isfinite(model.predict(X[has_radon][known])).all()

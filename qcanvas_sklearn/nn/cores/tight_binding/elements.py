@@ -50,7 +50,8 @@ def shells_of(
     ndarray of bool, shape (104, 4)
         Elements that do not occur have the shells that are usual in a minimal valence
         basis: s; p from Li on; d in the d block and from Al to Br; f in the f block,
-        unless no given element has f electrons.
+        unless no given element has f electrons. They also have those of the nearest
+        lighter element of their group that does occur: what xenon has radon has as well.
 
     Examples
     --------
@@ -73,6 +74,10 @@ def shells_of(
     np.logical_or.at(present, z.ravel(), np.abs(populations).reshape(-1, 4) > 1e-8)
     seen = np.unique(z)
     usual &= present.any(axis=0)
+    for element in np.setdiff1d(number[1:], seen):
+        alike = seen[(group[seen] == group[element]) & (seen < element) & (seen > 0)]
+        if group[element] > 0 and len(alike):
+            usual[element] |= present[alike[-1]]
     usual[seen] = present[seen]
     usual[1:, 0] = True
     return usual
