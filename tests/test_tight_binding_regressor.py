@@ -494,8 +494,8 @@ def test_another_data_set_is_learned_the_same_way(data):
     assert model.fit(both[0], y[:60])._at_rest
 
 
-def test_unseen_elements_have_the_orbitals_of_their_group():
-    """Where radon was not seen, what xenon has leaves its pairs a lowest empty level."""
+def test_unseen_elements_have_an_empty_orbital():
+    """Scores of elements that are left out take a finite LUMO where the label has one."""
     X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
     has_radon = (X == "Rn").any(axis=1)
     model = TightBindingRegressor(

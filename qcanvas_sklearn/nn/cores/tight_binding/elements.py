@@ -49,9 +49,9 @@ def shells_of(
     -------
     ndarray of bool, shape (104, 4)
         Elements that do not occur have the shells that are usual in a minimal valence
-        basis: s; p from Li on; d in the d block and from Al to Br; f in the f block,
-        unless no given element has f electrons. They also have those of the nearest
-        lighter element of their group that does occur: what xenon has radon has as well.
+        basis: s; p from Li on; d in the d block, from Al to Kr, and in heavier noble gases,
+        whose pairs would have no empty orbital else; f in the f block. A shell that no given
+        element has is left out.
 
     Examples
     --------
@@ -66,6 +66,7 @@ def shells_of(
     usual[3:, 1] = True
     usual[:, 2] = (block == "d") | (block == "f")
     usual[:, 2] |= (group >= 13) & np.isin(period, (3, 4)) & (number > 13)
+    usual[:, 2] |= (group == 18) & (period > 4)
     usual[:, 3] = property_values(_SHELLS[3]) > 0
     if z is None or shell_populations is None:
         return usual
@@ -74,10 +75,6 @@ def shells_of(
     np.logical_or.at(present, z.ravel(), np.abs(populations).reshape(-1, 4) > 1e-8)
     seen = np.unique(z)
     usual &= present.any(axis=0)
-    for element in np.setdiff1d(number[1:], seen):
-        alike = seen[(group[seen] == group[element]) & (seen < element) & (seen > 0)]
-        if group[element] > 0 and len(alike):
-            usual[element] |= present[alike[-1]]
     usual[seen] = present[seen]
     usual[1:, 0] = True
     return usual
