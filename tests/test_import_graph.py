@@ -13,7 +13,7 @@ PACKAGE = Path(qcanvas_sklearn.__file__).parent
 FLOORS = (
     ("_files", "_npz", "_validation", "elements", "targets", "rendering", "nn"),
     ("structures", "training"),
-    ("datasets",),
+    ("datasets", "hamiltonians"),
     ("images",),
     ("inputs", "metrics"),
     ("model_selection",),
