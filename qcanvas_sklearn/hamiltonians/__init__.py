@@ -1,10 +1,18 @@
 """Hamiltonians of molecules: orbital bases, records of matrices, two-centre physics."""
 
 from ._basis import Basis, Orbitals
+from ._blocks import Blocks, ElementBlocks, element_blocks
+from ._conventions import CONVENTIONS
 from ._harmonics import rotation
+from ._record import Hamiltonians
 
 __all__ = [
     "Basis",
+    "Blocks",
+    "CONVENTIONS",
+    "ElementBlocks",
+    "Hamiltonians",
     "Orbitals",
+    "element_blocks",
     "rotation",
 ]

@@ -58,7 +58,7 @@ def _samples(l: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     angle = np.arange(n) * math.pi * (3 - math.sqrt(5))
     flat = np.sqrt(1 - height**2)
     points = np.stack([flat * np.cos(angle), flat * np.sin(angle), height], axis=1)
-    return points, np.linalg.pinv(solid_harmonics(l, points))
+    return points, np.asarray(np.linalg.pinv(solid_harmonics(l, points)), np.float64)
 
 
 def rotation(l: int, matrix: ArrayLike) -> NDArray[np.float64]:
