@@ -13,7 +13,8 @@ PACKAGE = Path(qcanvas_sklearn.__file__).parent
 FLOORS = (
     ("_files", "_npz", "_validation", "elements", "targets", "rendering", "nn"),
     ("structures", "training"),
-    ("datasets", "hamiltonians"),
+    ("datasets",),
+    ("hamiltonians",),
     ("images",),
     ("inputs", "metrics"),
     ("model_selection",),

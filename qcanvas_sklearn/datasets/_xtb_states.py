@@ -142,16 +142,24 @@ class States:
         Electronic temperature in K.
     charge : int, default=0
         Total charge in e.
+    integrals : bool, default=False
+        Keep overlap and H0 with every state.
     """
 
     def __init__(
-        self, z: Sequence[int], method: str, temperature: float, charge: int = 0
+        self,
+        z: Sequence[int],
+        method: str,
+        temperature: float,
+        charge: int = 0,
+        integrals: bool = False,
     ) -> None:
         self.temperature = temperature
         self.n_electrons = sum(valence_electrons(method, atom) for atom in z) - charge
         self._max_charge = MAX_CHARGE + abs(charge)
         self._module = load_tblite()
         self._calculator = new_calculator(method, z, self.n_electrons % 2, charge)
+        self._calculator.set("save-integrals", int(integrals))
         # Asking for one replaces the default ones, so all that is read is named.
         for name in ("bond-orders", "molecular-multipoles", "xtbml"):
             self._calculator.add(name)

@@ -2,9 +2,11 @@
 
 from ._basis import Basis, Orbitals
 from ._blocks import Blocks, ElementBlocks, element_blocks
+from ._compute import compute_hamiltonians
 from ._conventions import CONVENTIONS
 from ._harmonics import rotation
 from ._record import Hamiltonians
+from ._tables import TwoCentreTables
 
 __all__ = [
     "Basis",
@@ -13,6 +15,8 @@ __all__ = [
     "ElementBlocks",
     "Hamiltonians",
     "Orbitals",
+    "TwoCentreTables",
+    "compute_hamiltonians",
     "element_blocks",
     "rotation",
 ]

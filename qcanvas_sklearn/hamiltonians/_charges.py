@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..elements import SYMBOLS
 from ._basis import Orbitals
 
-__all__ = ["MOMENT_NAMES", "SHELL_NAMES", "ChargeModel", "Moments", "Response"]
+__all__ = ["MOMENT_NAMES", "SHELL_NAMES", "ChargeModel", "Moments", "Response", "free_moments"]
 
 #: e²/(4πε₀) in eV Å.
 COULOMB = 14.399645
@@ -106,6 +106,16 @@ class Moments(NamedTuple):
         place = self.row * n + self.column
         values = self.weight * potentials[self.moment]
         return np.bincount(place, values, n * n).reshape(n, n)
+
+
+def free_moments(
+    moments: Moments, orbitals: Orbitals, free: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Moments of free atoms: the populations of their shells, and nothing else."""
+    out = np.zeros(len(moments))
+    populations = [free[SYMBOLS[z]] for z in orbitals.z.tolist()]
+    out[: len(moments.shell_atom)] = np.concatenate(populations)
+    return out
 
 
 def _first_shells(orbitals: Orbitals, momentum: int) -> NDArray[np.int64]:
@@ -208,7 +218,7 @@ def _interactions(
     first = cubed[..., None] * vectors
     outer = 3 * vectors[..., :, None] * vectors[..., None, :] / squared[sites][..., None, None]
     second = cubed[..., None, None] * (outer - np.eye(3))
-    dipole = (length[:, None, None] * first).transpose(0, 2, 1).reshape(3 * len(sites), len(atom))
+    dipole = np.einsum("t,tsa->tas", length, first).reshape(3 * len(sites), len(atom))
     quadrupole = np.einsum("t,tsab,kab->tks", area, second, _TRACELESS)
     quadrupole = quadrupole.reshape(5 * len(sites), len(atom))
     other = atom[sites][:, None] != atom[sites]

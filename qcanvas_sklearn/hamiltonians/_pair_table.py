@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -236,7 +237,7 @@ def _levels(shells: Sequence[int], blocks: NDArray[np.float64]) -> NDArray[np.fl
     """
     starts = offsets(shells)
     diagonal = np.einsum("pii->pi", blocks)
-    levels = np.stack([diagonal[:, a:b].mean(axis=1) for a, b in zip(starts, starts[1:])], 1)
+    levels = np.stack([diagonal[:, a:b].mean(axis=1) for a, b in pairwise(starts)], axis=1)
     spread = blocks - np.einsum("pi,ij->pij", np.repeat(levels, np.diff(starts), axis=1),
                                 np.eye(starts[-1]))  # fmt: skip
     left = np.abs(spread).max(initial=0.0)

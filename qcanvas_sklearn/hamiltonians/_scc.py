@@ -78,9 +78,7 @@ def fill(levels: NDArray[np.float64], n_electrons: float) -> NDArray[np.float64]
     for _ in range(60):  # halves a range of some 100 eV to 1e-16
         potential = (low + high) / 2
         occupations = 2 / (1 + np.exp(np.clip((levels - potential) / KT, -500, 500)))
-        low, high = (
-            (potential, high) if occupations.sum() < n_electrons else (low, potential)
-        )
+        low, high = (potential, high) if occupations.sum() < n_electrons else (low, potential)
     return occupations
 
 
@@ -118,8 +116,8 @@ def solve(
     values, vectors = np.linalg.eigh(overlap)
     root = (vectors / np.sqrt(values)) @ vectors.T
     mixer, x = _Mixer(), np.zeros(len(free))
-    hamiltonian, converged = core, response is None
-    for cycle in range(1, MAX_CYCLES + 1):
+    hamiltonian, converged, cycles = core, False, 0
+    while not converged and cycles < MAX_CYCLES:
         if response is not None:
             within = moments.operator(response.potentials(x), len(core)) @ overlap
             hamiltonian = core + (within + within.T) / 2
@@ -129,11 +127,10 @@ def solve(
         gross = (orbitals * occupations) @ (overlap @ orbitals).T
         found = moments.expectations((gross + gross.T) / 2) - free
         converged = response is None or bool(np.abs(found - x).max() < TOLERANCE)
-        if converged:
-            break
         x = mixer.next(x, found - x)
+        cycles += 1
     return State(
-        levels, orbitals, occupations, overlap, core, hamiltonian, found, converged, cycle
+        levels, orbitals, occupations, overlap, core, hamiltonian, found, converged, cycles
     )
 
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
 from importlib.resources import as_file, files
 from itertools import combinations_with_replacement
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from .._files import open_regular
 from .._npz import MAX_BYTES
 from ..datasets._xtb_jobs import check_elements, check_settings
 from ..elements import SYMBOLS, atomic_numbers, symbols
 from ..structures import Molecules, check_molecules, save_atomically
-from ._basis import Basis
+from ._assembly import assemble
+from ._basis import LETTERS, Basis
+from ._charged import Charged
 from ._charges import ChargeModel
-from ._engines import bare_matrices, load_tblite, xtb_basis, xtb_electrons
-from ._pair_table import Dimers, PairTable
-from ._slater_koster import offsets
+from ._engines import free_levels, scan_dimers, xtb_basis, xtb_electrons
+from ._pair_table import PairTable
+from ._record import Hamiltonians
 from ._table_files import from_members, members, read_members
 
-__all__ = ["SHIPPED", "Assembled", "TwoCentreTables"]
+__all__ = ["SHIPPED", "TwoCentreTables"]
 
 #: Tables that ship with the package.
 SHIPPED = ("gfn2-xtb",)
@@ -35,32 +35,8 @@ SHIPPED = ("gfn2-xtb",)
 DISTANCES = tuple(np.geomspace(0.3, 16.0, 65).tolist())
 
 
-class Assembled(NamedTuple):
-    """Matrices of many molecules, one behind the other.
-
-    Attributes
-    ----------
-    ptr : ndarray of int, shape (n + 1,)
-        First element of each molecule's matrices.
-    sizes : ndarray of int, shape (n,)
-        Numbers of orbitals.
-    overlap, core : ndarray of shape (ptr[-1],)
-        Overlap and H0 in eV, row by row.
-    """
-
-    ptr: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    overlap: NDArray[np.float64]
-    core: NDArray[np.float64]
-
-    def matrices(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Overlap and H0 of one molecule."""
-        of, shape = slice(*self.ptr[row : row + 2]), (self.sizes[row],) * 2
-        return self.overlap[of].reshape(shape), self.core[of].reshape(shape)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class TwoCentreTables:
+class TwoCentreTables(Charged):
     """Overlaps and Hamiltonians of molecules out of what pairs of elements do.
 
     A block between two atoms is taken from a table of their elements, at their distance,
@@ -75,8 +51,8 @@ class TwoCentreTables:
         Levels (eV) of the free atoms' shells, by element.
     electrons : mapping of str to float
         Valence electrons by element.
-    pairs : mapping of (int, int) to PairTable
-        Tables by atomic numbers, the lower one first, of all pairs of the elements.
+    pairs : mapping of (str, str) to PairTable
+        Tables of all pairs of the elements, the lighter one first.
     charges : ChargeModel, optional
         How levels follow the charges, see :meth:`fit_charges`.
     method : str, default=""
@@ -107,7 +83,7 @@ class TwoCentreTables:
     basis: Basis
     levels: Mapping[str, NDArray[np.float64]]
     electrons: Mapping[str, float]
-    pairs: Mapping[tuple[int, int], PairTable]
+    pairs: Mapping[tuple[str, str], PairTable]
     charges: ChargeModel | None = None
     method: str = ""
     provenance: str = ""
@@ -166,11 +142,12 @@ class TwoCentreTables:
         numbers = _check_symbols(elements, method)
         grid = _check_distances(distances)
         basis = xtb_basis(method, numbers)
-        free = {z: _free_levels(method, z, basis.shells(z)) for z in numbers}
+        free = {z: free_levels(method, z) for z in numbers}
         kinds = list(combinations_with_replacement(numbers, 2))
-        dimers = Parallel(n_jobs=n_jobs)(delayed(_scan)(method, kind, grid) for kind in kinds)
+        scan = delayed(scan_dimers)
+        dimers = Parallel(n_jobs=n_jobs)(scan(method, kind, grid) for kind in kinds)
         pairs = {
-            (a, b): PairTable.from_dimers(
+            (SYMBOLS[a], SYMBOLS[b]): PairTable.from_dimers(
                 (basis.shells(a), basis.shells(b)), (free[a], free[b]), found
             )
             for (a, b), found in zip(kinds, dimers, strict=True)
@@ -190,7 +167,7 @@ class TwoCentreTables:
         path : path-like
             File to write; it appears under its name only when it is complete.
         """
-        save_atomically(path, members(vars(self)))
+        save_atomically(path, members({f.name: getattr(self, f.name) for f in fields(self)}))
 
     @classmethod
     def load(
@@ -260,7 +237,7 @@ class TwoCentreTables:
         lines = [repr(self), self.provenance]
         for symbol, shells in self.basis.items():
             named = zip(shells, self.levels[symbol], strict=True)
-            levels = ", ".join(f"{'spdfghi'[l]} {level:.2f}" for l, level in named)
+            levels = ", ".join(f"{LETTERS[l]} {level:.2f}" for l, level in named)
             lines.append(f"{symbol}: {self.electrons[symbol]:g} electrons, levels {levels} eV")
         any_pair = next(iter(self.pairs.values()))
         n = sum(pair.overlap.shape[1] for pair in self.pairs.values())
@@ -299,9 +276,8 @@ class TwoCentreTables:
         z = [_known(self.basis, symbol) for symbol in (first, second)]
         r = np.atleast_1d(np.asarray(distances, dtype=np.float64))
         swapped = z[0] > z[1]
-        low, high = sorted(z)
-        pair = self.pairs[low, high]
-        free = [self.levels[SYMBOLS[k]] for k in (low, high)]
+        kind = (second, first) if swapped else (first, second)
+        pair, free = self.pairs[kind], [self.levels[symbol] for symbol in kind]
         a, b = (level + s for level, s in zip(free, pair.shifts_at(r), strict=True))
         found = pair.integrals_at(r, a, b)
         names, signs = pair.names, np.ones(len(pair.names))
@@ -351,69 +327,44 @@ class TwoCentreTables:
             )
         return molecules
 
-    def assemble(self, molecules: Molecules) -> Assembled:
-        """Overlaps and H0 of checked molecules, see :meth:`check`."""
-        orbitals = self.basis.orbitals(molecules.z)
-        sizes = np.diff(orbitals.ptr[molecules.ptr])
-        ptr = np.concatenate([[0], np.cumsum(sizes**2)]).astype(np.int64)
-        met = self._meetings(molecules)
-        levels = self._levels(molecules, met)
-        out = Assembled(ptr, sizes, np.zeros(ptr[-1]), np.zeros(ptr[-1]))
-        # Where the row of each orbital begins, less where its molecule's orbitals do.
-        row = np.repeat(molecules.rows, np.diff(orbitals.ptr))
-        column = np.arange(len(orbitals)) - orbitals.ptr[molecules.ptr[:-1]][row]
-        line = ptr[row] + column * sizes[row]
-        out.overlap[line + column] = 1.0
-        out.core[line + column] = levels[orbitals.atom, orbitals.shell]
-        for kind, (i, j, distances, directions) in met.items():
-            pair = self.pairs[kind]
-            n1, n2 = (offsets(shells)[-1] for shells in pair.shells)
-            a = orbitals.ptr[i][:, None] + np.arange(n1)
-            b = orbitals.ptr[j][:, None] + np.arange(n2)
-            s1, s2 = (len(shells) for shells in pair.shells)
-            found = pair.integrals_at(distances, levels[i, :s1], levels[j, :s2])
-            for target, integrals in zip((out.overlap, out.core), found, strict=True):
-                block = pair.blocks(integrals, directions)
-                target[line[a][:, :, None] + column[b][:, None]] = block
-                target[line[b][:, None] + column[a][:, :, None]] = block
-        return out
+    def hamiltonians(self, X: Any) -> Hamiltonians:
+        """Overlaps and H0, without any charges, of molecules.
 
-    def _meetings(self, molecules: Molecules) -> dict[tuple[int, int], tuple[NDArray, ...]]:
-        """Atoms i and j, i of the lighter element, distances and directions, by elements."""
-        near = molecules.neighbours(self.cutoff, half=True)
-        z, turned = molecules.z, molecules.z[near.i] > molecules.z[near.j]
-        i, j = np.where(turned, near.j, near.i), np.where(turned, near.i, near.j)
-        vectors = molecules.positions[j] - molecules.positions[i]
-        distances = np.linalg.norm(vectors, axis=1)
-        kinds = z[i] * 1000 + z[j]
-        met = {}
-        for kind in np.unique(kinds).tolist():
-            of = np.flatnonzero(kinds == kind)
-            directions = vectors[of] / distances[of, None]
-            met[divmod(kind, 1000)] = (i[of], j[of], distances[of], directions)
-        return met
+        Parameters
+        ----------
+        X : Molecules, PairData, list of ase.Atoms, or PyG data
+            The structures.
 
-    def _levels(self, molecules: Molecules, met: Mapping) -> NDArray[np.float64]:
-        """Levels of the shells in the molecules, (N, most shells of an element) in eV."""
-        levels = self._free[molecules.z]
-        for kind, (i, j, distances, _) in met.items():
-            shifts = self.pairs[kind].shifts_at(distances)
-            for atoms, shift in zip((i, j), shifts, strict=True):
-                np.add.at(levels[:, : shift.shape[1]], atoms, shift)
-        return levels
+        Returns
+        -------
+        Hamiltonians
+            In eV. Atoms closer than the shortest distance of the tables meet as at that.
 
-    @cached_property
-    def _free(self) -> NDArray[np.float64]:
-        """Levels of free atoms by atomic number and shell, zero where there is none."""
-        most = max(len(shells) for shells in self.basis.values())
-        free = np.zeros((int(self.elements.max()) + 1, most))
-        for symbol, levels in self.levels.items():
-            free[int(atomic_numbers(symbol)), : len(levels)] = levels
-        return free
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`check`; or if a molecule has no whole number of electrons, or more of
+            them than its orbitals hold.
 
-    def with_charges(self, charges: ChargeModel | None) -> TwoCentreTables:
-        """The same tables with other parameters of charges."""
-        return replace(self, charges=charges)
+        Examples
+        --------
+        >>> from qcanvas_sklearn.structures import Molecules
+        >>> from qcanvas_sklearn.hamiltonians import TwoCentreTables
+        >>> hf = Molecules.from_lists([["H", "F"]], [[[0, 0, 0], [0, 0, 0.92]]])
+        >>> TwoCentreTables.load().hamiltonians(hf).gap().round(2)
+        array([15.69])
+        """
+        molecules = self.check(X)
+        overlap, core = assemble(molecules, self.basis, self.levels, self.pairs)
+        return Hamiltonians(
+            molecules, self.basis, core, overlap, "eV", self._count(molecules),
+            f"two-centre H0 of {self.provenance}",
+        )  # fmt: skip
+
+    def _count(self, molecules: Molecules) -> NDArray[np.float64]:
+        """Electrons of each molecule."""
+        of_elements = [self.electrons[name] for name in symbols(molecules.elements)]
+        return molecules.composition @ np.array(of_elements) - molecules.charge
 
 
 def _known(basis: Basis, symbol: str) -> int:
@@ -449,19 +400,3 @@ def _check_distances(distances: ArrayLike) -> NDArray[np.float64]:
             f"{np.array2string(grid, threshold=8)}"
         )
     return grid
-
-
-def _free_levels(method: str, z: int, shells: Sequence[int]) -> NDArray[np.float64]:
-    core = bare_matrices(method, [z], np.zeros((1, 3))).core
-    return np.diag(core)[offsets(shells)[:-1]]
-
-
-def _scan(method: str, kind: tuple[int, int], distances: NDArray[np.float64]) -> Dimers:
-    load_tblite()  # before the limit, which reaches loaded libraries only
-    positions = np.zeros((len(distances), 2, 3))
-    positions[:, 1, 2] = distances
-    with threadpool_limits(limits=1, user_api="openmp"):
-        found = [bare_matrices(method, kind, where) for where in positions]
-    return Dimers(
-        distances, np.stack([m.overlap for m in found]), np.stack([m.core for m in found])
-    )
