@@ -7,6 +7,7 @@ from ._conventions import CONVENTIONS
 from ._harmonics import rotation
 from ._record import Hamiltonians
 from ._tables import TwoCentreTables
+from ._transformer import TwoCentreTransformer
 
 __all__ = [
     "Basis",
@@ -16,6 +17,7 @@ __all__ = [
     "Hamiltonians",
     "Orbitals",
     "TwoCentreTables",
+    "TwoCentreTransformer",
     "compute_hamiltonians",
     "element_blocks",
     "rotation",

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._validation import check_choices
 from ..elements import atomic_numbers, symbols
+from ..structures import Molecules
 from ._basis import Basis
 from ._charges import ChargeModel, Moments, free_moments
 from ._charges_fit import fit_charge_model
@@ -32,6 +33,7 @@ class Charged:
         charges: ChargeModel | None
         provenance: str
 
+        def check(self, X: Any, *, charges: bool = False) -> Molecules: ...
         def hamiltonians(self, X: Any) -> Hamiltonians: ...
 
     def free_populations(self, symbol: str) -> NDArray[np.float64]:
@@ -41,6 +43,15 @@ class Charged:
         before = np.cumsum(room[order]) - room[order]
         filled = np.clip(self.electrons[symbol] - before, 0.0, room[order])
         return filled[np.argsort(order)]
+
+    def covers(self, elements: ArrayLike) -> bool:
+        """Whether the tables have charges of all of these elements, by atomic number."""
+        return not self._uncovered(elements)
+
+    def _uncovered(self, elements: ArrayLike) -> str:
+        known = () if self.charges is None else self.charges.shells
+        names = symbols(np.sort(np.asarray(elements, dtype=np.int64)))
+        return ", ".join(name for name in names.tolist() if name not in known)
 
     def fit_charges(
         self, hamiltonians: Hamiltonians, elements: Sequence[str] | None = None
@@ -84,8 +95,11 @@ class Charged:
                 )
         chosen = occurring if elements is None else list(elements)
         check_choices("elements", chosen, occurring)
-        known = [] if self.charges is None else list(self.charges.shells)
-        _check_covered(set(occurring) - {*chosen, *known}, "fit them too")
+        kept = np.setdiff1d(hamiltonians.molecules.elements, atomic_numbers(chosen))
+        if not self.covers(kept):
+            raise ValueError(
+                f"the tables have no charges of {self._uncovered(kept)}; fit them too"
+            )
         free = {symbol: self.free_populations(symbol) for symbol in occurring}
         model = fit_charge_model(core, hamiltonians.in_unit("eV"), free, chosen, self.charges)
         return replace(self, charges=model)
@@ -110,14 +124,7 @@ class Charged:
         TypeError, ValueError
             As :meth:`hamiltonians`; or if the tables have no charges, or none of an element.
         """
-        core = self.hamiltonians(X)
-        molecules = core.molecules
-        if scc:
-            known = [] if self.charges is None else list(self.charges.shells)
-            _check_covered(
-                set(symbols(molecules.elements).tolist()) - set(known),
-                "use scc=False, or TwoCentreTables.fit_charges",
-            )
+        core = self.hamiltonians(self.check(X, charges=scc))
         return self._states(core, scc)
 
     def _states(self, core: Hamiltonians, scc: bool) -> Iterator[State]:
@@ -171,9 +178,3 @@ class Charged:
             values=np.concatenate([values for values, _ in found]),
             provenance=f"two-centre, self-consistent charges, of {self.provenance}",
         )  # fmt: skip
-
-
-def _check_covered(missing: set[str], remedy: str) -> None:
-    if missing:
-        names = sorted(missing, key=lambda symbol: int(atomic_numbers(symbol)))
-        raise ValueError(f"the tables have no charges of {', '.join(names)}; {remedy}")

@@ -155,6 +155,9 @@ class ChargeModel:
     moments : mapping of str to ndarray of shape (4,)
         Of each element: how far a dipole of one electron reaches (Å), its stiffness (eV),
         the area of the quadrupole (Å²), and its stiffness (eV).
+    reach : mapping of str to float
+        Of each element: how far a dipole of one electron reaches (Å) when it is seen from
+        afar, where nothing screens it.
     provenance : str
         What they were fitted to.
 
@@ -166,6 +169,7 @@ class ChargeModel:
 
     shells: Mapping[str, NDArray[np.float64]]
     moments: Mapping[str, NDArray[np.float64]]
+    reach: Mapping[str, float]
     provenance: str = ""
 
     def describe(self) -> str:
@@ -179,8 +183,38 @@ class ChargeModel:
         for symbol, shells in self.shells.items():
             values = "; ".join(", ".join(f"{v:.2f}" for v in shell) for shell in shells)
             extra = ", ".join(f"{v:.3f}" for v in self.moments[symbol])
+            extra += f"; reach {self.reach[symbol]:.3f}"
             lines.append(f"{symbol}: U, G, δ by shell {values}; dipole, quadrupole {extra}")
         return "\n".join(lines)
+
+    def dipole(
+        self,
+        z: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        moments: Moments,
+        found: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Dipole moment (e Å) of one molecule about the mean of its atoms.
+
+        Parameters
+        ----------
+        z : ndarray of int, shape (n_atoms,)
+            Atomic numbers.
+        positions : ndarray of shape (n_atoms, 3)
+            In Å.
+        moments : Moments
+            Those of the molecule.
+        found : ndarray of shape (n_moments,)
+            Their values, see :class:`qcanvas_sklearn.hamiltonians._scc.State`.
+        """
+        n, atom = len(moments.shell_atom), moments.shell_atom
+        about = positions - positions.mean(axis=0)
+        dipole = -found[:n] @ about[atom]
+        of_sites = found[n : n + 3 * len(moments.sites)].reshape(-1, 3)
+        names = [SYMBOLS[number] for number in z[atom[moments.sites]].tolist()]
+        reach = np.array([self.reach[name] for name in names])
+        dipole[_AXES] -= reach @ of_sites
+        return dipole
 
     def response(
         self, orbitals: Orbitals, moments: Moments, positions: NDArray[np.float64]

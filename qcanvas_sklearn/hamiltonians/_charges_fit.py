@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from ..datasets._labels import DIPOLE_LABELS
 from ..elements import atomic_numbers, property_values
+from ..targets import DEBYE_PER_E_ANGSTROM
 from ._basis import Basis, Orbitals
 from ._charges import MOMENT_NAMES, SHELL_NAMES, ChargeModel, Moments, free_moments
 from ._record import Hamiltonians
@@ -24,7 +26,8 @@ __all__ = ["fit_charge_model"]
 _ROBUST_EV = 0.2
 #: Pull towards where the fit starts, for what the molecules do not tell.
 _PRIOR = 0.03
-_FIRST_LENGTH = 0.2
+#: Where lengths and reaches (Å) start.
+_FIRST_LENGTH, _FIRST_REACH = 0.2, 0.3
 _SOFTEST, _HARDEST = 2.0, 60.0
 
 
@@ -91,7 +94,44 @@ def fit_charge_model(
         f"{np.sqrt(np.mean(off**2)):.2f} eV"
     )
     before = [start.provenance] if start is not None and start.provenance else []
-    return ChargeModel(model.shells, model.moments, "; ".join([*before, text]))
+    reach = {**model.reach, **_reach(core, hamiltonians, samples, elements, model)}
+    return ChargeModel(model.shells, model.moments, reach, "; ".join([*before, text]))
+
+
+def _reach(
+    core: Hamiltonians,
+    hamiltonians: Hamiltonians,
+    samples: Sequence[_Sample],
+    elements: Sequence[str],
+    model: ChargeModel,
+) -> dict[str, float]:
+    """What makes charges and dipoles of atoms the molecules' dipoles, where these are known."""
+    labels = hamiltonians.molecules.labels
+    if not set(DIPOLE_LABELS) <= set(labels.columns):
+        return dict.fromkeys(elements, _FIRST_REACH)
+    known = labels[DIPOLE_LABELS].to_numpy() / DEBYE_PER_E_ANGSTROM
+    z = np.split(core.molecules.z, core.molecules.ptr[1:-1])
+    columns, left = [], []
+    for i, sample in enumerate(samples):
+        # About the origin the dipole of an ion is another one.
+        if core.molecules.charge[i] or not np.isfinite(known[i]).all():
+            continue
+        parts = []
+        for symbol in [None, *elements]:
+            reach = {**dict.fromkeys(core.basis, 0.0), **model.reach}
+            reach |= dict.fromkeys(elements, 0.0) | ({symbol: 1.0} if symbol else {})
+            only = ChargeModel({}, {}, reach)
+            parts.append(only.dipole(z[i], sample.positions, sample.moments, sample.found))
+        columns.append(np.stack(parts[1:], axis=1) - parts[0][:, None])
+        left.append(known[i] - parts[0])
+    if not left:
+        return dict.fromkeys(elements, _FIRST_REACH)
+    pull = np.eye(len(elements))
+    found = np.linalg.lstsq(
+        np.concatenate([*columns, pull]),
+        np.concatenate([*left, pull @ np.full(len(elements), _FIRST_REACH)]), rcond=None,
+    )[0]  # fmt: skip
+    return dict(zip(elements, found.tolist(), strict=True))
 
 
 def _sample(
@@ -120,7 +160,7 @@ def _initial(basis: Basis, elements: Sequence[str]) -> ChargeModel:
         shells[symbol][:, 0] = np.clip(hardness, 1.1 * _SOFTEST, 0.9 * _HARDEST)
         moments[symbol] = np.zeros(len(MOMENT_NAMES))
         moments[symbol][0] = _FIRST_LENGTH if {0, 1} <= set(basis[symbol]) else 0.0
-    return ChargeModel(shells, moments)
+    return ChargeModel(shells, moments, dict.fromkeys(elements, 0.0))
 
 
 def _pack(model: ChargeModel, elements: Sequence[str]) -> NDArray[np.float64]:
@@ -138,6 +178,7 @@ def _unpack(
     return ChargeModel(
         dict(zip(elements, shells, strict=True)),
         dict(zip(elements, parts[len(elements) :], strict=True)),
+        dict.fromkeys(elements, 0.0),
     )
 
 
@@ -146,10 +187,14 @@ def _is_hardness(basis: Basis, elements: Sequence[str]) -> NDArray[np.bool_]:
     for parameters in shells.values():
         parameters[:, 0] = 1.0
     nothing = {symbol: np.zeros(len(MOMENT_NAMES)) for symbol in elements}
-    return _pack(ChargeModel(shells, nothing), elements) == 1.0
+    return _pack(ChargeModel(shells, nothing, {}), elements) == 1.0
 
 
 def _merged(start: ChargeModel | None, new: ChargeModel) -> ChargeModel:
     if start is None:
         return new
-    return ChargeModel({**start.shells, **new.shells}, {**start.moments, **new.moments})
+    return ChargeModel(
+        {**start.shells, **new.shells},
+        {**start.moments, **new.moments},
+        {**start.reach, **new.reach},
+    )

@@ -34,6 +34,7 @@ _LAYOUT = {
     "charged": Spec("b", ("n",), optional=True),
     "charge_shells": Spec("f", (None, len(SHELL_NAMES)), optional=True),
     "charge_moments": Spec("f", (None, len(MOMENT_NAMES)), optional=True),
+    "charge_reach": Spec("f", (None,), optional=True),
     "charge_provenance": Spec("U", (), optional=True),
     "method": Spec("U", ()),
     "provenance": Spec("U", ()),
@@ -67,6 +68,7 @@ def members(fields: Mapping[str, Any]) -> dict[str, NDArray]:
         arrays["charged"] = np.array([symbol in charges.shells for symbol in basis])
         arrays["charge_shells"] = np.concatenate([charges.shells[symbol] for symbol in named])
         arrays["charge_moments"] = np.stack([charges.moments[symbol] for symbol in named])
+        arrays["charge_reach"] = np.array([charges.reach[symbol] for symbol in named])
         arrays["charge_provenance"] = np.array(charges.provenance)
     return arrays
 
@@ -147,9 +149,10 @@ def _charges(basis: Basis, arrays: Mapping[str, NDArray]) -> ChargeModel:
         "charge_shells", arrays["charge_shells"], [len(basis[symbol]) for symbol in named]
     )
     moments = arrays["charge_moments"]
+    reach = _divided("charge_reach", arrays["charge_reach"], [len(named)])[0].tolist()
     if len(moments) != len(named) or not (arrays["charge_shells"][:, 0] > 0).all():
         raise ValueError("its charges do not fit the elements, or a hardness is not positive")
     return ChargeModel(
         dict(zip(named, shells, strict=True)), dict(zip(named, moments, strict=True)),
-        str(arrays["charge_provenance"]),
+        dict(zip(named, reach, strict=True)), str(arrays["charge_provenance"]),
     )  # fmt: skip

@@ -292,13 +292,15 @@ class TwoCentreTables(Charged):
 
     # --------------------------------------------------------------- molecules
 
-    def check(self, X: Any) -> Molecules:
+    def check(self, X: Any, *, charges: bool = False) -> Molecules:
         """Read molecules, refused unless the tables know their elements.
 
         Parameters
         ----------
         X : Molecules, PairData, list of ase.Atoms, or PyG data
             As :func:`qcanvas_sklearn.structures.check_molecules` reads them.
+        charges : bool, default=False
+            Whether their charges have to be known as well.
 
         Returns
         -------
@@ -324,6 +326,11 @@ class TwoCentreTables(Charged):
             raise ValueError(
                 f"structure {row} ({str(molecules.names[row])!r}) is periodic; two-centre "
                 "tables make the matrices of molecules only"
+            )
+        if charges and not self.covers(molecules.elements):
+            raise ValueError(
+                f"the tables have no charges of {self._uncovered(molecules.elements)}; use "
+                "scc=False, or TwoCentreTables.fit_charges"
             )
         return molecules
 
