@@ -1,5 +1,6 @@
 """Hamiltonians of molecules: orbital bases, records of matrices, two-centre physics."""
 
+from . import metrics
 from ._basis import Basis, Orbitals
 from ._blocks import Blocks, ElementBlocks, element_blocks
 from ._conventions import CONVENTIONS
@@ -14,5 +15,6 @@ __all__ = [
     "Hamiltonians",
     "Orbitals",
     "element_blocks",
+    "metrics",
     "rotation",
 ]
