@@ -85,7 +85,7 @@ def test_matrices_of_pyscf_computed_now():
     record = read(
         pyscf_molecules("CH2O"), [overlap], basis=DEF2_SVP, convention="pyscf", n_electrons=None
     )
-    np.testing.assert_array_equal(record.overlap(0, "pyscf"), overlap)
+    np.testing.assert_allclose(record.overlap(0, "pyscf"), overlap, atol=1e-14)
 
 
 @pytest.mark.parametrize("method", ["GFN1-xTB", "GFN2-xTB"])
