@@ -1,5 +1,6 @@
 """Hamiltonians of molecules: orbital bases, records of matrices, two-centre physics."""
 
+from . import metrics
 from ._basis import Basis, Orbitals
 from ._blocks import Blocks, ElementBlocks, element_blocks
 from ._compute import compute_hamiltonians
@@ -20,5 +21,6 @@ __all__ = [
     "TwoCentreTransformer",
     "compute_hamiltonians",
     "element_blocks",
+    "metrics",
     "rotation",
 ]

@@ -29,8 +29,9 @@ __all__ = ["Fault", "check_two_centre_share", "prove_overlaps", "two_centre_rest
 _BATCH = 4_000_000
 #: Molecules on which other conventions are tried.
 _TRIALS = 50
-#: A matrix that is mostly of two centres in another convention, and so much less in the
-#: stated one, is in the other one; Fock matrices of molecules leave up to a sixth.
+#: Matrices that are mostly of two centres in another convention, and so much less in the
+#: stated one, are in the other one. Kohn-Sham matrices of molecules leave a per cent of the
+#: squares or less in the right convention, and some half of them in the others.
 _MUCH_LESS, _MOSTLY = 2.0, 0.3
 
 
@@ -309,7 +310,7 @@ def check_two_centre_share(
     stated = shares[convention]
     if shares[best] < _MOSTLY and stated > _MUCH_LESS * shares[best] + 1e-6:
         raise ValueError(
-            f"in convention {convention!r} {stated:.0%} of the squared off-site Hamiltonians "
-            f"cannot come from two centres, in {best!r} {shares[best]:.0%}: the orbitals look "
+            f"in convention {convention!r} {stated:.1%} of the squared off-site Hamiltonians "
+            f"cannot come from two centres, in {best!r} {shares[best]:.1%}: the orbitals look "
             f"as if they were in the order and signs of {best!r}"
         )

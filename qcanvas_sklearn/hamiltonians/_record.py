@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -231,17 +231,13 @@ class Hamiltonians(Spectra):
     def __getitem__(self, index: Any) -> Hamiltonians:
         rows = row_numbers(len(self), index)
         elements = atoms_of(self._layout.ptr, rows)
-        flat = {
-            name: None if array is None else freeze(array[elements])
-            for name, array in self._flat.items()
-        }
+        overlaps = self.overlap_values
         return self._replace(
-            molecules=self.molecules[rows], n_electrons=freeze(self.n_electrons[rows]), **flat
+            molecules=self.molecules[rows],
+            values=freeze(self.values[elements]),
+            overlap_values=None if overlaps is None else freeze(overlaps[elements]),
+            n_electrons=freeze(self.n_electrons[rows]),
         )
-
-    @property
-    def _flat(self) -> dict[str, NDArray[np.float64] | None]:
-        return {"values": self.values, "overlap_values": self.overlap_values}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.object_]:
         """One-dimensional array of records of one row each."""
@@ -409,6 +405,10 @@ class Hamiltonians(Spectra):
         factor = EV_PER[self.unit] / EV_PER[unit]
         return self._replace(values=freeze(self.values * factor), unit=unit)
 
+    def with_overlaps(self, overlap_values: ArrayLike | None) -> Hamiltonians:
+        """The record with other overlaps: packed lower triangles, or None."""
+        return replace(self, overlap_values=overlap_values)  # type: ignore[arg-type]
+
     def with_values(self, values: ArrayLike, provenance: str = "") -> Hamiltonians:
         """Other Hamiltonians of the same molecules, such as predicted ones.
 
@@ -429,10 +429,7 @@ class Hamiltonians(Spectra):
         ValueError
             As the class.
         """
-        return Hamiltonians(
-            self.molecules, self.basis, values,  # type: ignore[arg-type]
-            self.overlap_values, self.unit, self.n_electrons, provenance,
-        )  # fmt: skip
+        return replace(self, values=values, provenance=provenance)  # type: ignore[arg-type]
 
     @staticmethod
     def concat(parts: Sequence[Hamiltonians]) -> Hamiltonians:

@@ -14,7 +14,7 @@ from ..structures._arrays import freeze
 from ._basis import Basis, Orbitals
 from ._harmonics import bond_frames, rotation
 
-__all__ = ["Spectra"]
+__all__ = ["Spectra", "frontier_levels", "occupations"]
 
 
 class Spectra:
@@ -89,7 +89,7 @@ class Spectra:
 
     def _frontier(self) -> NDArray[np.float64]:
         pairs = [
-            _frontier_levels(levels, n)
+            frontier_levels(levels, n)
             for levels, n in zip(self._levels, self.n_electrons.tolist(), strict=True)
         ]
         return np.array(pairs).reshape(-1, 2)
@@ -135,7 +135,7 @@ class Spectra:
             As :meth:`solve`.
         """
         levels, orbitals = self.solve(i)
-        filled = _occupations(len(levels), int(self.n_electrons[i]))
+        filled = occupations(len(levels), int(self.n_electrons[i]))
         return (orbitals * filled) @ orbitals.T
 
     def populations(self, i: int, axis: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -166,7 +166,7 @@ class Spectra:
         )
 
 
-def _frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[float, float]:
+def frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[float, float]:
     """HOMO and LUMO by filling from below; a level with one electron is both.
 
     NaN where no level is filled, or none is left.
@@ -176,7 +176,7 @@ def _frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[flo
     return homo, float(levels[half]) if half < len(levels) else np.nan
 
 
-def _occupations(n_levels: int, n_electrons: int) -> NDArray[np.float64]:
+def occupations(n_levels: int, n_electrons: int) -> NDArray[np.float64]:
     """Electrons of each level, filled from below."""
     return np.clip(n_electrons - 2.0 * np.arange(n_levels), 0.0, 2.0)
 
