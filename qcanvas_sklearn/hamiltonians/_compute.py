@@ -127,7 +127,7 @@ def compute_hamiltonians(
     >>> computed = compute_hamiltonians(hf, cache=False)  # doctest: +SKIP
     >>> computed.gap().round(2), computed.molecules.labels["e_g_ev"].round(2).tolist()
     ... # doctest: +SKIP
-    (array([14.94]), [14.94])
+    (array([17.23]), [17.23])
     """
     settings = check_settings(method, electronic_temperature)
     checked = check_structures(molecules, method)

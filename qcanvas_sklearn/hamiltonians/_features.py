@@ -66,7 +66,7 @@ class Electrons:
         """Mulliken charges in e, shape (n_atoms,)."""
         shell_atom = self.moments.shell_atom
         more = self.state.moments[: len(shell_atom)]
-        return -np.bincount(shell_atom, more, len(self.orbitals.z))
+        return np.asarray(-np.bincount(shell_atom, more, len(self.orbitals.z)), np.float64)
 
     @cached_property
     def gross(self) -> NDArray[np.float64]:
@@ -157,7 +157,7 @@ def _bonds(electrons: Electrons, columns: Columns) -> NDArray[np.float64]:
     n = len(columns.elements)
     place = np.minimum.outer(kind, kind) * n + np.maximum.outer(kind, kind)
     summed = np.bincount(place.ravel(), electrons.bond_orders.ravel() / 2, n * n)
-    return summed.reshape(n, n)[np.triu_indices(n)]
+    return np.asarray(summed.reshape(n, n)[np.triu_indices(n)], np.float64)
 
 
 def _frontier(electrons: Electrons, columns: Columns) -> list[float]:

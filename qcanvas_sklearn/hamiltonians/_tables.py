@@ -77,7 +77,7 @@ class TwoCentreTables(Charged):
     TwoCentreTables(GFN2-xTB; H, C, N, O, F, Ti; up to 16 Å; with charges)
     >>> integrals = tables.integrals("C", "O", [1.2, 2.4])
     >>> integrals["overlap"]["ppπ"].round(3).tolist()
-    [0.199, 0.015]
+    [0.222, 0.012]
     """
 
     basis: Basis
@@ -359,13 +359,14 @@ class TwoCentreTables(Charged):
         >>> from qcanvas_sklearn.hamiltonians import TwoCentreTables
         >>> hf = Molecules.from_lists([["H", "F"]], [[[0, 0, 0], [0, 0, 0.92]]])
         >>> TwoCentreTables.load().hamiltonians(hf).gap().round(2)
-        array([15.69])
+        array([19.71])
         """
         molecules = self.check(X)
         overlap, core = assemble(molecules, self.basis, self.levels, self.pairs)
         return Hamiltonians(
-            molecules, self.basis, core, overlap, "eV", self._count(molecules),
-            f"two-centre H0 of {self.provenance}",
+            molecules, self.basis, core, overlap,
+            n_electrons=self._count(molecules),  # type: ignore[arg-type]
+            provenance=f"two-centre H0 of {self.provenance}",
         )  # fmt: skip
 
     def _count(self, molecules: Molecules) -> NDArray[np.float64]:

@@ -105,6 +105,9 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
     True
     """
 
+    tables_: TwoCentreTables
+    elements_: NDArray[np.int64]
+
     def __init__(
         self,
         tables: str | os.PathLike[str] | TwoCentreTables = "gfn2-xtb",
@@ -198,9 +201,7 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
         return np.concatenate([part.values for part in done])
 
     def _columns(self) -> Columns:
-        return Columns(
-            tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels)
-        )
+        return Columns(tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels))
 
     def _check_elements(self, molecules: Molecules) -> None:
         new = np.setdiff1d(molecules.elements, self.elements_)
