@@ -50,7 +50,7 @@ def test_columns_are_what_they_are_called(described, molecules):
     transformer, columns, values = described
     assert values.shape == (len(molecules), len(columns)) and np.isfinite(values).all()
     n = 5  # elements
-    assert len(columns) == 8 + 3 * n + 9 + n * (n + 1) // 2 + 2 * (n + 1) + 2 + 2 + n
+    assert len(columns) == 8 + 3 * n + 9 + n * (n + 1) // 2 + 2 * (n + 1) + 5 + 2 + n
     np.testing.assert_allclose(columns["gap_ev"], columns["lumo_ev"] - columns["homo_ev"])
     order = ["homo-2_ev", "homo-1_ev", "homo_ev", "fermi_level_ev", "lumo_ev", "lumo+1_ev",
              "lumo+2_ev"]  # fmt: skip
@@ -60,6 +60,8 @@ def test_columns_are_what_they_are_called(described, molecules):
     electrons = tables.hamiltonians(molecules).n_electrons
     populations = [v for name, v in columns.items() if name.startswith("population")]
     np.testing.assert_allclose(np.sum(populations, axis=0), electrons, atol=1e-6)
+    parts = [columns[f"{name}_energy_ev"] for name in ("core", "charge", "repulsion")]
+    np.testing.assert_allclose(columns["two_centre_energy_ev"], np.sum(parts, axis=0))
     total = [columns[f"n_{z}"] * columns[f"charge_mean_{z}"] for z in ("H", "C", "N", "O", "F")]
     np.testing.assert_allclose(np.sum(total, axis=0), 0, atol=1e-6)
     for level in ("homo", "lumo"):
@@ -249,6 +251,19 @@ def test_bad_structures_are_named(molecules):
         transformer.transform(crystal)
     with pytest.raises(TypeError, match="no molecules"):
         transformer.transform(np.zeros((3, 4)))
+
+
+def test_energies_differ_from_the_engine_by_those_of_atoms():
+    X, y = load_molecules("total_energy_ev", return_X_y=True)
+    X, y = X[::6], y[::6].to_numpy()
+    transformer = TwoCentreTransformer(features=["energies"]).fit(X)
+    energy = transformer.transform(X)[:, transformer.get_feature_names_out().tolist().index(
+        "two_centre_energy_ev")]  # fmt: skip
+    left = {}
+    for name, rest in (("labels", y), ("beyond", y - energy)):
+        counts = X.composition.astype(float)
+        left[name] = np.abs(rest - counts @ np.linalg.lstsq(counts, rest, rcond=None)[0]).mean()
+    assert left["labels"] > 0.4 and left["beyond"] < 0.12
 
 
 @pytest.mark.slow

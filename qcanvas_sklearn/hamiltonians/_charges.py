@@ -144,6 +144,10 @@ class Response(NamedTuple):
         """Potentials at some moments."""
         return self.matrix @ x - self.cubic * x**2 + self.shift
 
+    def energy(self, x: NDArray[np.float64]) -> float:
+        """Energy of some moments in eV, whose derivatives the potentials are."""
+        return float(x @ self.matrix @ x / 2 - self.cubic @ x**3 / 3 + self.shift @ x)
+
 
 @dataclass(frozen=True, eq=False)
 class ChargeModel:

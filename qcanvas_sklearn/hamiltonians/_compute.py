@@ -147,7 +147,7 @@ def compute_hamiltonians(
         job, record = jobs[row], records[row]
         positions = np.frombuffer(job.positions).reshape(-1, 3)
         bare = bare_matrices(method, job.z, positions, job.charge)
-        record["overlap"], record["hamiltonian"] = bare
+        record["overlap"], record["hamiltonian"] = bare.overlap, bare.core
     if failed:
         warnings.warn(
             f"{len(failed)} molecules have no self-consistent state, and H0 stands in place of "

@@ -18,7 +18,7 @@ from .._npz import MAX_BYTES
 from ..datasets._xtb_jobs import check_elements, check_settings
 from ..elements import SYMBOLS, atomic_numbers, symbols
 from ..structures import Molecules, check_molecules, save_atomically
-from ._assembly import assemble
+from ._assembly import assemble, repulsion
 from ._basis import LETTERS, Basis
 from ._charged import Charged
 from ._charges import ChargeModel
@@ -368,6 +368,26 @@ class TwoCentreTables(Charged):
             n_electrons=self._count(molecules),  # type: ignore[arg-type]
             provenance=f"two-centre H0 of {self.provenance}",
         )  # fmt: skip
+
+    def repulsion(self, X: Any) -> NDArray[np.float64]:
+        """Energies with which the cores of molecules repel each other.
+
+        Parameters
+        ----------
+        X : Molecules, PairData, list of ase.Atoms, or PyG data
+            The structures.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In eV.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`check`.
+        """
+        return repulsion(self.check(X), self.basis, self.pairs)
 
     def _count(self, molecules: Molecules) -> NDArray[np.float64]:
         """Electrons of each molecule."""
