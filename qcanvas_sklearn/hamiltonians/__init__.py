@@ -5,7 +5,10 @@ from ._basis import Basis, Orbitals
 from ._blocks import Blocks, ElementBlocks, element_blocks
 from ._conventions import CONVENTIONS
 from ._harmonics import rotation
+from ._nabladft import read_nabladft
+from ._qh9 import read_qh9
 from ._record import Hamiltonians
+from ._schnorb import read_schnorb
 
 __all__ = [
     "Basis",
@@ -16,5 +19,8 @@ __all__ = [
     "Orbitals",
     "element_blocks",
     "metrics",
+    "read_nabladft",
+    "read_qh9",
+    "read_schnorb",
     "rotation",
 ]
