@@ -31,7 +31,7 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "elements", "estimators", "images", "inspection", "metrics",
+    "datasets", "elements", "estimators", "hamiltonians", "images", "inspection", "metrics",
     "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
     "training",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from ._harmonics import rotation
 from ._nabladft import read_nabladft
 from ._qh9 import read_qh9
 from ._record import Hamiltonians
+from ._rotations import rotated
 from ._schnorb import read_schnorb
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "read_nabladft",
     "read_qh9",
     "read_schnorb",
+    "rotated",
     "rotation",
 ]
