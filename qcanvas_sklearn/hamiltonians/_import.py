@@ -14,6 +14,7 @@ from ._blocks import layout_of
 from ._conventions import check_convention
 from ._packed import pack
 from ._proof import check_two_centre_share, prove_overlaps, repacked
+from ._rotations import check_turned_copies
 
 __all__ = ["read_matrices"]
 
@@ -56,6 +57,7 @@ def read_matrices(
                 f"overlaps must be matrices, None or 'orthogonal', got {overlaps!r}"
             )
         check_two_centre_share(molecules, basis, given, convention)
+        check_turned_copies(molecules, basis, values)
         return values, None if overlaps is None else _identities(molecules, basis)
     known = _checked("overlap", overlaps, molecules, basis)
     flat = repacked(molecules, basis, known, every, convention)

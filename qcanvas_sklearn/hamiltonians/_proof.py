@@ -223,7 +223,10 @@ def _refuse(
         f"shell {s} ({LETTERS[l]}) of atom {i} ({atom})"
         for s, l, i, atom in zip(fault.shells, shells, fault.atoms, atoms, strict=True)
     )
-    form = "proportional to 1" if fault.atoms[0] == fault.atoms[1] else "of Slater-Koster form"
+    if fault.atoms[0] != fault.atoms[1]:
+        form = "of Slater-Koster form"
+    else:
+        form = "proportional to 1" if shells[0] == shells[1] else "zero"
     rows = np.arange(len(molecules))
     rows = rows[np.argsort(np.abs(rows - fault.row), kind="stable")][:_TRIALS]
     fitting = [

@@ -145,10 +145,11 @@ class Hamiltonians(Spectra):
         cannot see changes nothing: a sign of a whole shell of all atoms of an element, and
         orders that a symmetry of all the molecules makes equal.
 
-        Without overlaps, most of each off-site block of a Hamiltonian is of two centres in
-        the right order only: a convention that explains far more than the stated one is
-        named, and the stated one refused. That finds a wrong convention, not every wrong
-        sign; and the levels are out of reach.
+        Without overlaps less can be said. Most of each off-site block of a Hamiltonian is of
+        two centres, in the right order only: a convention that explains far more than the
+        stated one is named, and the stated one refused, which finds wrong conventions but
+        not every wrong sign. Where a structure is there twice, turned, its Hamiltonians must
+        turn with it, which finds all. The levels are out of reach.
 
         Parameters
         ----------

@@ -12,7 +12,8 @@ from scipy.linalg import LinAlgError, eigh
 from ..structures import N_ORBITALS, Molecules
 from ..structures._arrays import freeze
 from ._basis import Basis, Orbitals
-from ._harmonics import bond_frames, rotation
+from ._harmonics import bond_frames
+from ._rotations import orbital_rotation
 
 __all__ = ["Spectra", "frontier_levels", "occupations"]
 
@@ -198,12 +199,7 @@ def _populations(
         vector = np.asarray(axis, dtype=np.float64)
         if vector.shape != (3,) or not np.linalg.norm(vector) > 0:
             raise ValueError(f"axis must be a vector of three numbers, not zero, got {axis!r}")
-        turn = np.zeros_like(density)
-        frame = bond_frames(vector)
-        for start in np.flatnonzero(orbitals.m == -orbitals.l).tolist():
-            l = int(orbitals.l[start])
-            shell = slice(start, start + 2 * l + 1)
-            turn[shell, shell] = rotation(l, frame)
+        turn = orbital_rotation(orbitals, bond_frames(vector))
         density, overlap = turn @ density @ turn.T, turn @ overlap @ turn.T
     gross = np.einsum("ij,ji->i", density, overlap)
     width = max(N_ORBITALS, (int(orbitals.l.max(initial=0)) + 1) ** 2)
