@@ -493,6 +493,14 @@ def test_unknown_elements_and_cells_are_named(tables):
         tables.hamiltonians(half)
 
 
+def test_atoms_in_one_place_are_named(tables):
+    """Nearer than 0.3 Å, atoms count as so far apart, all of them from each other."""
+    heap = np.array([[0, 0, 0], [0.11, 0, 0], [0, 0.11, 0], [0, 0, 0.11], [0.11, 0.11, 0.11]])
+    crowd = Molecules.from_lists([["H", "F"], ["C"] * 5], [[[0, 0, 0], [0, 0, 0.92]], heap])
+    with pytest.raises(ValueError, match="structure 'C5': the overlap is not positive"):
+        list(tables.states(crowd))
+
+
 @pytest.mark.parametrize(
     "arguments, match",
     [

@@ -129,7 +129,8 @@ class Charged:
         Raises
         ------
         TypeError, ValueError
-            As :meth:`hamiltonians`; or if the tables have no charges, or none of an element.
+            As :meth:`hamiltonians`; if the tables have no charges, or none of an element; or
+            if atoms are so close that the overlap is not positive definite.
         """
         return self._states(self.hamiltonians(self.check(X, charges=scc)), scc)
 
@@ -143,10 +144,15 @@ class Charged:
             if scc and self.charges is not None:
                 positions = core.molecules.positions[atoms]
                 response = self.charges.response(orbitals, moments, positions)
-            yield solve(
-                core.overlap(i), core.matrix(i), float(core.n_electrons[i]), moments,
-                free_moments(moments, orbitals, free), response,
-            )  # fmt: skip
+            try:
+                state = solve(
+                    core.overlap(i), core.matrix(i), float(core.n_electrons[i]), moments,
+                    free_moments(moments, orbitals, free), response,
+                )  # fmt: skip
+            except ValueError as error:
+                name = str(core.molecules.names[i])
+                raise ValueError(f"structure {name!r}: {error}") from error
+            yield state
 
     def self_consistent(self, X: Any) -> Hamiltonians:
         """Overlaps and Hamiltonians of molecules whose charges are self-consistent.

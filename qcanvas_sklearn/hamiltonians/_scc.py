@@ -120,8 +120,18 @@ def solve(
     -------
     State
         Where `converged` is False, the state of the last cycle.
+
+    Raises
+    ------
+    ValueError
+        If the overlap is not positive definite.
     """
     values, vectors = np.linalg.eigh(overlap)
+    if values[0] <= 0:
+        raise ValueError(
+            f"the overlap is not positive definite, its smallest eigenvalue is {values[0]:.2g}; "
+            "atoms are too close"
+        )
     root = (vectors / np.sqrt(values)) @ vectors.T
     mixer, x = _Mixer(), np.zeros(len(free))
     hamiltonian, converged, cycles = core, False, 0
