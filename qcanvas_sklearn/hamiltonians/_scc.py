@@ -129,8 +129,8 @@ def solve(
     values, vectors = np.linalg.eigh(overlap)
     if values[0] <= 0:
         raise ValueError(
-            f"the overlap is not positive definite, its smallest eigenvalue is {values[0]:.2g}; "
-            "atoms are too close"
+            "the overlap is not positive definite, its smallest eigenvalue is "
+            f"{values[0]:.2g}; atoms are too close"
         )
     root = (vectors / np.sqrt(values)) @ vectors.T
     mixer, x = _Mixer(), np.zeros(len(free))
