@@ -6,6 +6,7 @@ from ._blocks import Blocks, ElementBlocks, element_blocks
 from ._conventions import CONVENTIONS
 from ._harmonics import rotation
 from ._nabladft import read_nabladft
+from ._omol import read_omol
 from ._qh9 import read_qh9
 from ._record import Hamiltonians
 from ._rotations import rotated
@@ -21,6 +22,7 @@ __all__ = [
     "element_blocks",
     "metrics",
     "read_nabladft",
+    "read_omol",
     "read_qh9",
     "read_schnorb",
     "rotated",
