@@ -2,13 +2,27 @@
 
 import random
 import sqlite3
+import sys
 from base64 import b64encode
 
 import numpy as np
 import pytest
 from _hamiltonian_data import DEF2_SVP, pyscf_record
 
-from qcanvas_sklearn.hamiltonians import read_nabladft, read_qh9, read_schnorb
+from qcanvas_sklearn.hamiltonians import (
+    Basis,
+    read_nabladft,
+    read_omol,
+    read_qh9,
+    read_schnorb,
+)
+from qcanvas_sklearn.hamiltonians._conventions import (
+    orbital_order,
+    to_canonical,
+    to_convention,
+)
+from qcanvas_sklearn.hamiltonians._omol import _electrons
+from qcanvas_sklearn.structures import Molecules
 from qcanvas_sklearn.targets import HARTREE_IN_EV
 
 BOHR = 0.529177210903
@@ -244,12 +258,16 @@ def test_nabladft_without_the_numbers_of_conformers(record, tmp_path):
 
 def test_a_file_of_phisnet_is_told_from_one_of_nabladft(record, tmp_path):
     path = write_nabladft(tmp_path / "h2o.db", record, "qcanvas", moses=False)
+    for convention in (None, "qcanvas"):
+        read = read_nabladft(path, convention=convention)
+        np.testing.assert_array_equal(read.target.values, record.values.astype(np.float32))
     with pytest.raises(ValueError, match="h2o.db' .* right as convention 'qcanvas'"):
-        read_nabladft(path)
-    read = read_nabladft(path, convention="qcanvas")
-    np.testing.assert_array_equal(read.target.values, record.values.astype(np.float32))
+        read_nabladft(path, convention="psi4")
     with pytest.raises(ValueError, match="^unknown convention 'phisnet'"):
         read_nabladft(path, convention="phisnet")
+    path = write_nabladft(tmp_path / "other.db", record, "pyscf", moses=False)
+    with pytest.raises(ValueError, match="order and signs of convention 'psi4'.*'pyscf'"):
+        read_nabladft(path)
 
 
 def test_energies_and_forces_may_be_missing(record, tmp_path):
@@ -391,6 +409,130 @@ def test_forces_that_are_not_there_are_missed(record, tmp_path):
     assert list(read_schnorb(path).data.labels) == []
     with pytest.raises(ValueError, match="its rows have no forces"):
         read_schnorb(path, forces_unit="hartree/bohr")
+
+
+# ------------------------------------------------------------------------- OMol
+
+#: The third s shell of each element stands behind the others, as diffuse ones do.
+DIFFUSE = {"H": (0, 1, 0), "C": (0, 0, 1, 1, 2, 0), "O": (0, 0, 1, 1, 2, 0)}
+
+
+def diffuse_matrices(record):
+    """The Hamiltonians with the last s shell of each atom moved behind its other shells."""
+    matrices = []
+    for i in range(len(record)):
+        orbitals = record.basis.orbitals(record.molecules[i].z)
+        last_s = np.array([
+            shell == max(orbitals.shell[(orbitals.atom == atom) & (orbitals.l == 0)])
+            for atom, shell in zip(orbitals.atom, orbitals.shell, strict=True)
+        ])  # fmt: skip
+        order = np.lexsort((np.arange(len(orbitals)), last_s, orbitals.atom))
+        matrices.append(record.matrix(i)[np.ix_(order, order)])
+    return matrices
+
+
+def write_omol(path, record, sort=True, name="set/mol"):
+    """As released: ORCA's order turned into canonical as if the shells were sorted by l."""
+    h5py = pytest.importorskip("h5py")
+    true, assumed = (
+        Basis({k: sorted(v) if again else v for k, v in DIFFUSE.items()})
+        for again in (False, sort)
+    )
+    with h5py.File(path, "w") as file:
+        for i, matrix in enumerate(diffuse_matrices(record)):
+            z = record.molecules[i].z
+            raw = to_convention(matrix, *orbital_order(true, z, "orca"))
+            stored = to_canonical(raw, *orbital_order(assumed, z, "orca"))
+            group = file.create_group(f"{name}_{i}")
+            group["fock"] = stored[np.triu_indices(len(stored))]
+            group["elements"] = z.astype(np.int32)
+            group["coords"] = record.molecules[i].positions
+            group.attrs["charge"], group.attrs["spin"] = -i, 1
+    return path
+
+
+def test_omol_is_read_in_the_true_order_of_the_shells(record, tmp_path):
+    read = read_omol(write_omol(tmp_path / "omol.h5", record), basis=DIFFUSE)
+    for i, matrix in enumerate(diffuse_matrices(record)):
+        np.testing.assert_array_equal(read.target.matrix(i), matrix)
+    assert read.data.names.tolist() == [f"set/mol_{i}" for i in range(5)]
+    assert read.data.charge.tolist() == [0, -1, -2, -3, -4]
+    assert read.target.n_electrons.tolist() == [10, 17, 12, 19, 14]
+    np.testing.assert_allclose(read.data.positions, record.molecules.positions)
+    some = read_omol(tmp_path / "omol.h5", [2, 0], basis=DIFFUSE)
+    assert some.target == read.target[[2, 0]] and some.rows.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{k: sorted(v) for k, v in DIFFUSE.items()}, {k: v[::-1] for k, v in DIFFUSE.items()}],
+)
+def test_another_order_of_the_shells_is_noticed_in_omol(record, tmp_path, wrong):
+    path = write_omol(tmp_path / "omol.h5", record)
+    with pytest.raises(ValueError, match="cannot come from two .* is the order of the shells"):
+        read_omol(path, basis=wrong)
+
+
+@pytest.mark.parametrize(
+    "key, value, message",
+    [
+        ("fock", np.zeros(3), r"molecule 'set/mol_1': fock has shape \(3,\)"),
+        ("fock", np.zeros((2, 2)), r"fock has shape \(2, 2\)"),
+        ("coords", np.zeros((1, 3)), r"coords has shape \(1, 3\)"),
+        ("elements", np.zeros((4, 1), int), r"elements has shape \(4, 1\)"),
+        ("elements", np.array([b"H"] * 4), "elements has shape"),
+        ("elements", np.full(4, 99), r"no shells for \['Es'\]"),
+        ("coords", None, r"molecule 'set/mol_1' lacks \['coords'\]"),
+    ],
+)
+def test_damaged_omol_is_refused(record, tmp_path, key, value, message):
+    path = write_omol(tmp_path / "omol.h5", record)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "a") as file:
+        del file[f"set/mol_1/{key}"]
+        if value is not None:
+            file[f"set/mol_1/{key}"] = value
+    with pytest.raises(ValueError, match="omol.h5' cannot be read as .*58k: .*" + message):
+        read_omol(path, basis=DIFFUSE)
+
+
+def test_what_is_no_file_of_omol_is_refused(record, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = write_omol(tmp_path / "omol.h5", record)
+    data = path.read_bytes()
+    for content in (b"", b"text", data[: len(data) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="no complete HDF5 file"):
+            read_omol(path, basis=DIFFUSE)
+    with h5py.File(path, "w") as file:
+        file["other"] = [1]
+    with pytest.raises(ValueError, match="no group with a 'fock'"):
+        read_omol(path, basis=DIFFUSE)
+    with pytest.raises(FileNotFoundError):
+        read_omol(tmp_path / "none.h5", basis=DIFFUSE)
+
+
+def test_without_h5py_its_reader_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"need h5py.*qcanvas-sklearn\[hdf5\]"):
+        read_omol(tmp_path / "omol.h5", basis=DIFFUSE)
+
+
+@pytest.mark.parametrize(
+    "name, explicit",
+    [
+        ("Kr", 36), ("Rb", 9), ("I", 25), ("Xe", 26), ("Cs", 9), ("Lu", 43), ("Hf", 12),
+        ("Rn", 26),
+    ],
+)  # fmt: skip
+def test_pseudopotentials_stand_for_their_electrons(name, explicit):
+    atom = Molecules.from_lists([[name]], [[[0, 0, 0]]], charge=[1])
+    assert _electrons(atom).tolist() == [explicit - 1]
+
+
+def test_the_def2_bases_end_with_radon():
+    with pytest.raises(ValueError, match="end with element 86, got 87"):
+        _electrons(Molecules.from_lists([["Fr"]], [[[0, 0, 0]]]))
 
 
 # -------------------------------------------------------------------- all of them

@@ -7,6 +7,7 @@ from ._compute import compute_hamiltonians
 from ._conventions import CONVENTIONS
 from ._harmonics import rotation
 from ._nabladft import read_nabladft
+from ._omol import read_omol
 from ._qh9 import read_qh9
 from ._record import Hamiltonians
 from ._rotations import rotated
@@ -27,6 +28,7 @@ __all__ = [
     "element_blocks",
     "metrics",
     "read_nabladft",
+    "read_omol",
     "read_qh9",
     "read_schnorb",
     "rotated",

@@ -17,11 +17,15 @@ from ..targets import HARTREE_IN_EV
 from ._basis import Basis
 from ._conventions import check_convention
 from ._databases import BOHR_IN_ANGSTROM, blob, chosen, columns, opened, reading
+from ._import import SINGLE_PRECISION
+from ._proof import fitting_conventions
 from ._record import Hamiltonians
 
 __all__ = ["read_nabladft"]
 
 _PROVENANCE = "nablaDFT, doi:10.1039/D2CP03966D: wB97X-D/def2-SVP by Psi4"
+#: Molecules whose overlaps tell the order.
+_TRIALS = 50
 _DATA = ("id", "Z", "R", "E", "F", "H", "S", "C")
 
 
@@ -42,13 +46,13 @@ def read_nabladft(
     rows: Any = None,
     *,
     core: bool = False,
-    convention: str = "psi4",
+    convention: str | None = None,
     tolerance: float | None = None,
 ) -> Bunch:
     """Read Hamiltonians of nablaDFT [1]_ [2]_, or of another file in its layout.
 
-    The overlaps prove the order of the orbitals: a file of PhiSNet, in the same layout but in
-    canonical order, is refused with the convention that fits.
+    The files of PhiSNet have the same layout, but hold matrices in canonical order in place of
+    that of Psi4; the overlaps tell which.
 
     Parameters
     ----------
@@ -59,8 +63,9 @@ def read_nabladft(
         Rows to read, counted from 0 in the order of the table; by default all.
     core : bool, default=False
         Read the core Hamiltonians as well.
-    convention : str, default="psi4"
-        Order and signs of the orbitals, as for :meth:`Hamiltonians.from_matrices`.
+    convention : str, optional
+        Order and signs of the orbitals, as for :meth:`Hamiltonians.from_matrices`. By default
+        ``"psi4"``, or ``"qcanvas"`` where the overlaps are in that.
     tolerance : float, optional
         As for :meth:`Hamiltonians.from_matrices`.
 
@@ -92,7 +97,8 @@ def read_nabladft(
     >>> nabla = read_nabladft("train_2k.db", rows=slice(100))  # doctest: +SKIP
     >>> nabla.target.gap()  # doctest: +SKIP
     """
-    check_convention(convention)
+    if convention is not None:
+        check_convention(convention)
     with opened(path) as connection, reading(path, "nablaDFT"):
         missing = [name for name in _DATA if name not in columns(connection, "data")]
         if missing:
@@ -102,8 +108,10 @@ def read_nabladft(
         taken = chosen(len(ids), rows)
         read = [_row(connection, basis, ids[k], int(k), core) for k in taken]
         molecules = _molecules(read, [ids[k] for k in taken], _groups(connection, ids, taken))
+        overlaps = [row.overlap for row in read]
+        convention = convention or _convention(molecules, basis, overlaps, tolerance)
         target = Hamiltonians.from_matrices(
-            molecules, [row.matrix for row in read], [row.overlap for row in read],
+            molecules, [row.matrix for row in read], overlaps,
             basis=basis, convention=convention, unit="hartree", tolerance=tolerance,
             provenance=_PROVENANCE,
         )  # fmt: skip
@@ -184,6 +192,20 @@ def _molecules(
         names=np.array([f"nabladft:{name}" for name in names], dtype=np.str_),
         groups=groups, provenance=_PROVENANCE, **fields,
     )  # fmt: skip
+
+
+def _convention(
+    molecules: Molecules,
+    basis: Basis,
+    overlaps: list[NDArray[np.float32]],
+    tolerance: float | None,
+) -> str:
+    """The one of the two that the first overlaps are in; that of Psi4 if neither."""
+    fitting = fitting_conventions(
+        molecules[:_TRIALS], basis, overlaps[:_TRIALS], ("psi4", "qcanvas"),
+        SINGLE_PRECISION if tolerance is None else tolerance,
+    )  # fmt: skip
+    return fitting[0] if fitting else "psi4"
 
 
 def _cores(target: Hamiltonians, read: list[_Row], convention: str) -> Hamiltonians:

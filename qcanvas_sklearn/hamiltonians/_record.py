@@ -146,8 +146,8 @@ class Hamiltonians(Spectra):
         orders that a symmetry of all the molecules makes equal.
 
         Without overlaps less can be said. Most of each off-site block of a Hamiltonian is of
-        two centres, in the right order only: a convention that explains far more than the
-        stated one is named, and the stated one refused, which finds wrong conventions but
+        two centres, in the right order only: a stated one in which far less is than in
+        another, or less than 80 %, is refused, which finds wrong conventions and shells but
         not every wrong sign. Where a structure is there twice, turned, its Hamiltonians must
         turn with it, which finds all. The levels are out of reach.
 
