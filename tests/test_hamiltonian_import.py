@@ -224,6 +224,18 @@ def test_an_on_site_block_must_be_a_multiple_of_1(l, m):
         read(molecules, overlaps)
 
 
+def test_orbitals_of_opposite_m_must_overlap_alike():
+    """p_x and p_y of a bond along z, each of which points nowhere that it should not."""
+    molecules = Molecules.from_lists([["C", "C"]], [[[0, 0, 0], [0, 0, 1.3]]])
+    overlap = gaussian_overlaps(molecules)[0]
+    read(molecules, [overlap], n_electrons=[8])
+    for orbital, change in ((1, 0.01), (3, -0.01)):
+        overlap[orbital, orbital + 4] += change
+        overlap[orbital + 4, orbital] += change
+        with pytest.raises(ValueError, match=r"shell 1 \(p\) of atom 0 .* 0.0.* is left"):
+            read(molecules, [overlap], n_electrons=[8])
+
+
 def test_all_molecules_are_looked_at_in_batches(monkeypatch):
     monkeypatch.setattr("qcanvas_sklearn.hamiltonians._proof._BATCH", 10)
     molecules = gaussian_molecules()

@@ -89,6 +89,13 @@ def test_equality_is_by_value(record):
         hash(record)
 
 
+def test_equal_records_have_one_key_in_a_cache_of_joblib(record):
+    other = gaussian_record(provenance="numbers")
+    assert len(other.blocks.on_site) == 5 and len(other.gap()) == 5  # which it remembers
+    assert joblib.hash(other) == joblib.hash(gaussian_record(provenance="numbers"))
+    assert joblib.hash(other) != joblib.hash(other.with_overlaps(None))
+
+
 def test_nothing_in_a_record_can_be_changed(record, tmp_path):
     record.save(tmp_path / "file.npz")
     joblib.dump(record, tmp_path / "file.joblib")
