@@ -32,7 +32,7 @@ from ..training import (
     count_elements,
     resolve_device,
 )
-from ._baseline import RidgeBaseline, check_baseline
+from ._baseline import RidgeBaseline, describer_of
 from ._forces import by_component, check_force_weight, energy_position, with_forces
 from ._regressor import NetRegressor
 from ._targets import TargetSpec
@@ -264,10 +264,10 @@ class MoleculeRegressor(NetRegressor, _Family):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_force_weight(self.force_weight)
-        check_baseline(self.baseline)
+        describer_of(self.baseline)
 
     def _input_spec(self) -> InputSpec:
-        return replace(super()._input_spec(), describe=self.baseline)
+        return replace(super()._input_spec(), describe=describer_of(self.baseline))
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -278,7 +278,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         self._force_factor = float(weight)
         if self.baseline is not None and (weight or not looks_like_molecules(X)):
             raise ValueError(
-                f"baseline={type(self.baseline).__name__} is for molecules, and has no forces: "
+                f"baseline={self.baseline!r} is for molecules, and has no forces: "
                 "set baseline=None to learn forces, pairs or tables"
             )
         if not looks_like_molecules(X):
