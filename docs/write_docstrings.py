@@ -127,7 +127,14 @@ _MOLECULE_REGRESSOR_PARAMETERS = """
 force_weight : float or None, default=None
     Weight of the forces beside the targets in the loss, both in units of the mean absolute
     component of the force: forces that are passed to ``fit`` or that the molecules carry
-    are learned with it. None is 10 where forces are passed, and 0 elsewhere."""
+    are learned with it. None is 10 where forces are passed, and 0 elsewhere.
+baseline : transformer, "two-centre" or None, default=None
+    What is known of molecules beforehand: a ridge regression on the features of this
+    transformer, fitted on the training rows, is taken off the targets, and the network
+    learns what is left. Features that tell nothing are shrunk to nothing. "two-centre" is a
+    :class:`~qcanvas_sklearn.hamiltonians.TwoCentreTransformer`: levels, charges and bonds
+    from what pairs of atoms do to each other. Not for pairs, and not with forces, which
+    features do not have."""
 
 _MOLECULE_REGRESSOR_ATTRIBUTES = """\
 reference_ : CompositionReference or None

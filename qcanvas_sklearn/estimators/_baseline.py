@@ -44,19 +44,25 @@ def describer_of(baseline: Any) -> Any:
 class RidgeBaseline:
     """One ridge regression for each target, on features as they are or standardised.
 
-    Which of the two, and the penalty, is what errs least on rows that are left out one by
-    one. Features in units of their own tell by their size what counts; others do not.
+    Which of the two, the penalty, and whether the composition is taken off before, is what
+    errs least on rows that are left out one by one. Features in units of their own tell by
+    their size what counts, others do not; some hold a whole energy, others what bonds add.
 
     Attributes
     ----------
     models : sequence of Pipeline
         By target.
+    behind : ndarray of bool, shape (t,)
+        Which targets are predicted less what the composition says of them.
     """
 
     models: Sequence[Pipeline]
+    behind: NDArray[np.bool_]
 
     @classmethod
-    def fit(cls, features: Array, values: Array, weight: Array) -> RidgeBaseline:
+    def fit(
+        cls, features: Array, values: Array, composition: Array, weight: Array
+    ) -> RidgeBaseline:
         """Fit to labels.
 
         Parameters
@@ -65,6 +71,8 @@ class RidgeBaseline:
             Of the training rows.
         values : ndarray of shape (n, t)
             Labels, NaN where one is missing.
+        composition : ndarray of shape (n, t)
+            What the composition says of them.
         weight : ndarray of shape (n,)
             Weights of the rows.
 
@@ -74,13 +82,19 @@ class RidgeBaseline:
             If a feature is no finite number, or a target has no label.
         """
         _check(features)
-        models = []
+        models, behind = [], []
         for j, column in enumerate(values.T):
             known = np.isfinite(column)
             if not known.any():
                 raise ValueError(f"target {j} has no observed label among the training rows")
-            models.append(_best(features[known], column[known], weight[known]))
-        return cls(models)
+            data = features[known], weight[known]
+            found = [_best(column[known] - composition[known, j], *data)]
+            if composition[:, j].any():
+                found.append(_best(column[known], *data))
+            best = int(np.argmax([model["ridge"].best_score_ for model in found]))
+            models.append(found[best])
+            behind.append(best == 0)
+        return cls(models, np.array(behind))
 
     def predict(self, features: Array) -> Array:
         """What the features say of the targets, (n, t)."""
@@ -88,7 +102,7 @@ class RidgeBaseline:
         return np.column_stack([model.predict(features) for model in self.models])
 
 
-def _best(features: Array, values: Array, weight: Array) -> Pipeline:
+def _best(values: Array, features: Array, weight: Array) -> Pipeline:
     """The ridge regression that errs less on rows left out, of both scalings."""
     models = [
         Pipeline([("scale", scale), ("ridge", RidgeCV(_ALPHAS))])

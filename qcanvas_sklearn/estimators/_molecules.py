@@ -336,8 +336,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         counts = count_elements(rows.z, rows.ptr)
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
         if rows.features is not None:
-            rest = values - self.reference_.predict(rows.z, rows.ptr)
-            self.baseline_ = RidgeBaseline.fit(rows.features, rest, weight)
+            composition = self.reference_.predict(rows.z, rows.ptr)
+            self.baseline_ = RidgeBaseline.fit(rows.features, values, composition, weight)
+            # A baseline that knows better leaves nothing to the composition.
+            coefficients = self.reference_.coefficients * self.baseline_.behind
+            self.reference_ = replace(self.reference_, coefficients=coefficients)
         if self._force_factor:
             position = self._energy_position()
             if position is None:
