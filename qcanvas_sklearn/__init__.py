@@ -22,6 +22,7 @@ _PUBLIC = {
         )  # fmt: skip
         for task in ("Classifier", "Regressor")
     )),
+    "hamiltonians": ("TwoCentreTransformer",),
     "images": ("PairDescriptorTransformer", "PairImageTransformer", "PairLayout"),
     "model_selection": (
         "BondLengthSplit", "CrysMTMSplit", "ElectronegativitySplit", "ElementGroupKFold",
@@ -32,7 +33,8 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "descriptors", "elements", "estimators", "images", "inspection", "metrics",
+    "datasets", "descriptors", "elements", "estimators", "hamiltonians", "images",
+    "inspection", "metrics",
     "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
     "training",
 )  # fmt: skip

@@ -14,6 +14,7 @@ FLOORS = (
     ("_files", "_npz", "_validation", "elements", "targets", "rendering", "nn"),
     ("structures", "training"),
     ("datasets",),
+    ("hamiltonians",),
     ("descriptors", "images"),
     ("inputs", "metrics"),
     ("model_selection",),

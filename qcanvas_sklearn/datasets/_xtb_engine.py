@@ -59,8 +59,7 @@ class Diatomic(States):
     """
 
     def __init__(self, z: tuple[int, int], method: str, temperature: float) -> None:
-        super().__init__(z, method, temperature)
-        self._calculator.set("save-integrals", 1)
+        super().__init__(z, method, temperature, integrals=True)
         shell = self._calculator.get("orbital-map")
         momentum = self._calculator.get("angular-momenta")[shell]
         first = np.searchsorted(shell, shell)

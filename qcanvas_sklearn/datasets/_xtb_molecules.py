@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,14 @@ from ._labels import DIPOLE_LABELS
 from ._xtb_jobs import Settings, cache_directory, check_elements, check_settings, run_jobs
 from ._xtb_states import BOHR_ANG, SCFError, States, valence_electrons
 
-__all__ = ["MOLECULE_PROPERTIES", "compute_molecules"]
+__all__ = [
+    "MOLECULE_PROPERTIES",
+    "MoleculeJob",
+    "check_structures",
+    "compute_molecules",
+    "job_fields",
+    "labelled",
+]
 
 #: Part of the cache's key: raise it when results change.
 CACHE_FORMAT = 1
@@ -127,30 +134,53 @@ def compute_molecules(
     """
     check_choices("properties", properties, MOLECULE_PROPERTIES)
     settings = check_settings(method, electronic_temperature)
+    checked = check_structures(molecules, method)
+    jobs = [MoleculeJob(*fields) for fields in job_fields(checked)]
+    directory = cache_directory(cache, settings, MoleculeJob.folders())
+    records = run_jobs(jobs, settings, directory, n_jobs, verbose, "molecules")
+    return labelled(checked, [record[0] for record in records], set(properties), settings)
+
+
+def check_structures(molecules: Any, method: str) -> Molecules:
+    """Read molecules that a method of xTB can compute.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`compute_molecules`.
+    """
     checked = check_molecules(molecules)
     check_elements(checked.z, method)
     _check_charges(checked, method)
     _check_no_cells(checked)
-    jobs = [
-        _Job(tuple(z.tolist()), positions.tobytes(), int(charge))
-        for z, positions, charge in zip(
-            np.split(checked.z, checked.ptr[1:-1]),
-            np.split(checked.positions, checked.ptr[1:-1]),
-            checked.charge, strict=True,
-        )
-    ]  # fmt: skip
-    directory = cache_directory(cache, settings, [f"molecules/{d:x}" for d in range(16)])
-    records = run_jobs(jobs, settings, directory, n_jobs, verbose, "molecules")
-    return _labelled(checked, [record[0] for record in records], set(properties), settings)
+    return checked
+
+
+def job_fields(molecules: Molecules) -> Iterator[tuple[tuple[int, ...], bytes, int]]:
+    """Atomic numbers, bytes of the positions and charge of each structure."""
+    for z, positions, charge in zip(
+        np.split(molecules.z, molecules.ptr[1:-1]),
+        np.split(molecules.positions, molecules.ptr[1:-1]),
+        molecules.charge, strict=True,
+    ):  # fmt: skip
+        yield tuple(z.tolist()), positions.tobytes(), int(charge)
 
 
 @dataclass(frozen=True)
-class _Job:
+class MoleculeJob:
     """One structure: atomic numbers, the bytes of its positions in Å, its charge."""
+
+    FOLDER: ClassVar[str] = "molecules"
+    INTEGRALS: ClassVar[bool] = False
 
     z: tuple[int, ...]
     positions: bytes
     charge: int
+
+    @classmethod
+    def folders(cls) -> list[str]:
+        """Folders of the cache that such jobs keep their records in."""
+        return [f"{cls.FOLDER}/{digit:x}" for digit in range(16)]
 
     @property
     def points(self) -> int:
@@ -174,20 +204,27 @@ class _Job:
 
     def path(self, directory: Path) -> Path:
         digest = self._digest()
-        return directory / "molecules" / digest[0] / f"{digest}.npz"
+        return directory / self.FOLDER / digest[0] / f"{digest}.npz"
 
     def key(self, settings: Settings) -> str:
         return f"{CACHE_FORMAT}|{astuple(settings)}|{self.z}|{self._digest()}"
 
     def compute(self, settings: Settings) -> NDArray[np.void]:
         record = np.full(1, np.nan, self.dtype)
-        states = States(self.z, settings.method, settings.temperature, self.charge)
+        states = States(
+            self.z, settings.method, settings.temperature, self.charge, self.INTEGRALS
+        )
         positions = np.frombuffer(self.positions).reshape(-1, 3)
         try:
             result = states.state(positions)
         except SCFError as error:
             record["quality"] = error.reason
             return record
+        self._fill(record, states, result)
+        return record
+
+    def _fill(self, record: NDArray[np.void], states: States, result: Any) -> None:
+        """Write what a state (a tblite ``Result``) tells into the record."""
         facts = states.facts(result)
         record["quality"] = "ok"
         for name in ("total_energy_ev", "mermin_free_energy_ev", "e_homo_ev", "e_lumo_ev",
@@ -195,7 +232,6 @@ class _Job:
             record[name] = facts[name]
         record["e_g_ev"] = record["e_lumo_ev"] - record["e_homo_ev"]
         record["forces"] = -result.get("gradient") * HARTREE_IN_EV / BOHR_ANG
-        return record
 
 
 def _check_charges(molecules: Molecules, method: str) -> None:
@@ -228,10 +264,22 @@ def _named(molecules: Molecules, row: int) -> str:
     return f"structure {row} ({str(molecules.names[row])!r})"
 
 
-def _labelled(
+def labelled(
     molecules: Molecules, records: Sequence[Any], wanted: set[str], settings: Settings
 ) -> Molecules:
-    """The structures with what was computed for them, as far as it is wanted."""
+    """The structures with what was computed for them, as far as it is wanted.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Checked structures.
+    records : sequence of one-row records
+        Of their jobs.
+    wanted : set of str
+        Some of :data:`MOLECULE_PROPERTIES`.
+    settings : Settings
+        How they were computed.
+    """
     columns: dict[str, Any] = {}
     for kind in ("energy", "levels"):
         for name in _LABELS[kind] if kind in wanted else ():

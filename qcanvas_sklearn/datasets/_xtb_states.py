@@ -28,6 +28,7 @@ __all__ = [
     "fermi_level",
     "frontier_levels",
     "load_tblite",
+    "new_calculator",
     "tblite_version",
     "valence_electrons",
 ]
@@ -106,7 +107,8 @@ def tblite_version() -> str:
     return ".".join(map(str, get_version()))
 
 
-def _new_calculator(method: str, z: Sequence[int], unpaired: int, charge: int = 0) -> Any:
+def new_calculator(method: str, z: Sequence[int], unpaired: int, charge: int = 0) -> Any:
+    """A silent calculator of tblite; the atoms stand 10 bohr apart until they are moved."""
     positions = np.zeros((len(z), 3))
     positions[:, 2] = 10.0 * np.arange(len(z))
     calculator = load_tblite().Calculator(
@@ -120,7 +122,7 @@ def _new_calculator(method: str, z: Sequence[int], unpaired: int, charge: int = 
 @cache
 def valence_electrons(method: str, z: int) -> int:
     """Electrons of one atom that the method treats; the lanthanides have three."""
-    result = _new_calculator(method, [z], 0).singlepoint()
+    result = new_calculator(method, [z], 0).singlepoint()
     return round(result.get("orbital-occupations").sum())
 
 
@@ -140,16 +142,24 @@ class States:
         Electronic temperature in K.
     charge : int, default=0
         Total charge in e.
+    integrals : bool, default=False
+        Keep overlap and H0 with every state.
     """
 
     def __init__(
-        self, z: Sequence[int], method: str, temperature: float, charge: int = 0
+        self,
+        z: Sequence[int],
+        method: str,
+        temperature: float,
+        charge: int = 0,
+        integrals: bool = False,
     ) -> None:
         self.temperature = temperature
         self.n_electrons = sum(valence_electrons(method, atom) for atom in z) - charge
         self._max_charge = MAX_CHARGE + abs(charge)
         self._module = load_tblite()
-        self._calculator = _new_calculator(method, z, self.n_electrons % 2, charge)
+        self._calculator = new_calculator(method, z, self.n_electrons % 2, charge)
+        self._calculator.set("save-integrals", int(integrals))
         # Asking for one replaces the default ones, so all that is read is named.
         for name in ("bond-orders", "molecular-multipoles", "xtbml"):
             self._calculator.add(name)

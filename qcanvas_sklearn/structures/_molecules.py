@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._files import open_regular
 from .._npz import MAX_BYTES
 from ..elements import symbols
-from ._arrays import freeze, read_only, save_atomically
+from ._arrays import freeze, read_only, row_numbers, save_atomically
 from ._conversions import Convertible
 from ._molecule_checks import check_arrays, check_geometry
 from ._molecule_files import from_members, members, read_members
@@ -187,10 +187,7 @@ class Molecules(Convertible):
         return (len(self),)
 
     def __getitem__(self, index: Any) -> Molecules:
-        if isinstance(index, tuple) and len(index) == 2 and index[1] is Ellipsis:
-            index = index[0]  # as scikit-learn writes it
-        every = np.arange(len(self))
-        rows = np.atleast_1d(every[pd.api.indexers.check_array_indexer(every, index)])
+        rows = row_numbers(len(self), index)
         atoms = atoms_of(self.ptr, rows)
         taken: dict[str, Any] = {"ptr": freeze(pointers(np.diff(self.ptr)[rows]))}
         for names, chosen in ((_BY_ROW, rows), (_BY_ATOM, atoms)):

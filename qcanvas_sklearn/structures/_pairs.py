@@ -17,7 +17,7 @@ from .._npz import MAX_BYTES, Spec, read_arrays
 from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 from ..rendering import channel_amplitudes, recover_amplitudes
 from ..targets import LABELS, Label
-from ._arrays import freeze, read_only, save_atomically
+from ._arrays import freeze, read_only, row_numbers, save_atomically
 from ._molecules import Molecules
 
 __all__ = ["N_ORBITALS", "PairData", "empty_labels", "pair_amplitudes"]
@@ -197,8 +197,7 @@ class PairData:
         return f"PairData({len(self)} pairs, provenance={self.provenance!r})"
 
     def __getitem__(self, index: int | slice | ArrayLike) -> PairData:
-        rows = np.arange(len(self))
-        rows = np.atleast_1d(rows[pd.api.indexers.check_array_indexer(rows, index)])
+        rows = row_numbers(len(self), index)
         arrays: dict[str, Any] = {
             name: freeze(getattr(self, name)[rows]) for name in self._array_names()
         }

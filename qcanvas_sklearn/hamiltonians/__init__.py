@@ -1,0 +1,26 @@
+"""Hamiltonians of molecules: orbital bases, records of matrices, two-centre physics."""
+
+from . import metrics
+from ._basis import Basis, Orbitals
+from ._blocks import Blocks, ElementBlocks, element_blocks
+from ._compute import compute_hamiltonians
+from ._conventions import CONVENTIONS
+from ._harmonics import rotation
+from ._record import Hamiltonians
+from ._tables import TwoCentreTables
+from ._transformer import TwoCentreTransformer
+
+__all__ = [
+    "Basis",
+    "Blocks",
+    "CONVENTIONS",
+    "ElementBlocks",
+    "Hamiltonians",
+    "Orbitals",
+    "TwoCentreTables",
+    "TwoCentreTransformer",
+    "compute_hamiltonians",
+    "element_blocks",
+    "metrics",
+    "rotation",
+]

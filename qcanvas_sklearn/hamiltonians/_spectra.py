@@ -1,0 +1,212 @@
+"""What follows from the matrices of molecules: levels, densities, populations."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import LinAlgError, eigh
+
+from ..structures import N_ORBITALS, Molecules
+from ..structures._arrays import freeze
+from ._basis import Basis, Orbitals
+from ._harmonics import bond_frames, rotation
+
+__all__ = ["Spectra", "frontier_levels", "occupations"]
+
+
+class Spectra:
+    """Methods of a record that diagonalise its matrices."""
+
+    if TYPE_CHECKING:
+        molecules: Molecules
+        basis: Basis
+        n_electrons: NDArray[np.int64]
+
+        def __len__(self) -> int: ...
+        def matrix(self, i: int) -> NDArray[np.float64]: ...
+        def overlap(self, i: int) -> NDArray[np.float64]: ...
+
+    def solve(self, i: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Levels and orbitals of one molecule: H C = S C E, in double precision.
+
+        Parameters
+        ----------
+        i : int
+            Row of the record.
+
+        Returns
+        -------
+        levels : ndarray of shape (n_i,)
+            Ascending, in the record's unit.
+        orbitals : ndarray of shape (n_i, n_i)
+            One a column, with Cᵀ S C = 1.
+
+        Raises
+        ------
+        ValueError
+            If the record has no overlaps, or this one is not positive definite.
+        """
+        return self._solve(i, eigvals_only=False)
+
+    def _solve(self, i: int, *, eigvals_only: bool) -> Any:
+        overlap = self.overlap(i)
+        try:
+            return eigh(self.matrix(i), overlap, eigvals_only=eigvals_only)
+        except LinAlgError:
+            smallest = float(np.linalg.eigvalsh(overlap)[0])
+            raise ValueError(
+                f"the overlap of molecule {i} ({str(self.molecules.names[i])!r}) is not "
+                f"positive definite: its smallest eigenvalue is {smallest:.2g}"
+            ) from None
+
+    @cached_property
+    def _levels(self) -> list[NDArray[np.float64]]:
+        return [freeze(self._solve(i, eigvals_only=True)) for i in range(len(self))]
+
+    def orbital_energies(self) -> list[NDArray[np.float64]]:
+        """All levels of each molecule, ascending, in the record's unit.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`solve`.
+        """
+        return list(self._levels)
+
+    def occupied(self) -> list[NDArray[np.float64]]:
+        """The levels of each molecule that hold electrons, in the record's unit.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`solve`.
+        """
+        counts = ((self.n_electrons + 1) // 2).tolist()
+        return [e[:n] for e, n in zip(self._levels, counts, strict=True)]
+
+    def _frontier(self) -> NDArray[np.float64]:
+        pairs = [
+            frontier_levels(levels, n)
+            for levels, n in zip(self._levels, self.n_electrons.tolist(), strict=True)
+        ]
+        return np.array(pairs).reshape(-1, 2)
+
+    def homo(self) -> NDArray[np.float64]:
+        """Highest level with electrons of each molecule, filled from below, shape (n,)."""
+        return self._frontier()[:, 0]
+
+    def lumo(self) -> NDArray[np.float64]:
+        """Lowest level with room for an electron; NaN where there is none, shape (n,).
+
+        A half-filled level is both HOMO and LUMO.
+        """
+        return self._frontier()[:, 1]
+
+    def gap(self) -> NDArray[np.float64]:
+        """LUMO less HOMO of each molecule, in the record's unit, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            As :meth:`solve`.
+        """
+        homo, lumo = self._frontier().T
+        return lumo - homo
+
+    def density(self, i: int) -> NDArray[np.float64]:
+        """Density matrix of one molecule, two electrons a level, filled from below.
+
+        Parameters
+        ----------
+        i : int
+            Row of the record.
+
+        Returns
+        -------
+        ndarray of shape (n_i, n_i)
+            With tr(P S) electrons.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`solve`.
+        """
+        levels, orbitals = self.solve(i)
+        filled = occupations(len(levels), int(self.n_electrons[i]))
+        return (orbitals * filled) @ orbitals.T
+
+    def populations(self, i: int, axis: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Mulliken's gross populations of one molecule by atom, l and m.
+
+        Parameters
+        ----------
+        i : int
+            Row of the record.
+        axis : array-like of shape (3,), optional
+            Direction of the z axis to which m refers, such as that of a bond; by default
+            that of the positions.
+
+        Returns
+        -------
+        ndarray of shape (n_atoms, 16)
+            Electrons at index l² + l + m, shells of one l added up; more columns where the
+            basis has g shells.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`solve`, or if `axis` is no direction.
+        """
+        atoms = self.molecules[i]
+        return _populations(
+            self.density(i), self.overlap(i), self.basis.orbitals(atoms.z), axis
+        )
+
+
+def frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[float, float]:
+    """HOMO and LUMO by filling from below; a level with one electron is both.
+
+    NaN where no level is filled, or none is left.
+    """
+    filled, half = (n_electrons + 1) // 2, n_electrons // 2
+    homo = float(levels[filled - 1]) if filled else np.nan
+    return homo, float(levels[half]) if half < len(levels) else np.nan
+
+
+def occupations(n_levels: int, n_electrons: int) -> NDArray[np.float64]:
+    """Electrons of each level, filled from below."""
+    return np.clip(n_electrons - 2.0 * np.arange(n_levels), 0.0, 2.0)
+
+
+def _populations(
+    density: NDArray[np.float64],
+    overlap: NDArray[np.float64],
+    orbitals: Orbitals,
+    axis: ArrayLike | None,
+) -> NDArray[np.float64]:
+    """Gross populations by atom and (l, m), shells of one l added up.
+
+    Raises
+    ------
+    ValueError
+        If `axis` is no vector, or zero.
+    """
+    if axis is not None:
+        vector = np.asarray(axis, dtype=np.float64)
+        if vector.shape != (3,) or not np.linalg.norm(vector) > 0:
+            raise ValueError(f"axis must be a vector of three numbers, not zero, got {axis!r}")
+        turn = np.zeros_like(density)
+        frame = bond_frames(vector)
+        for start in np.flatnonzero(orbitals.m == -orbitals.l).tolist():
+            l = int(orbitals.l[start])
+            shell = slice(start, start + 2 * l + 1)
+            turn[shell, shell] = rotation(l, frame)
+        density, overlap = turn @ density @ turn.T, turn @ overlap @ turn.T
+    gross = np.einsum("ij,ji->i", density, overlap)
+    width = max(N_ORBITALS, (int(orbitals.l.max(initial=0)) + 1) ** 2)
+    out = np.zeros((len(orbitals.z), width))
+    np.add.at(out, (orbitals.atom, orbitals.l**2 + orbitals.l + orbitals.m), gross)
+    return out
