@@ -26,6 +26,11 @@ def _pseudo_huber(output: Tensor, target: Tensor, reduction: str = "none") -> Te
     return error.square() / (1 + torch.sqrt(1 + error.square()))
 
 
+def _l1_mse(output: Tensor, target: Tensor, reduction: str = "none") -> Tensor:
+    error = output - target
+    return error.abs() + error.square()
+
+
 #: Deviation, in mean absolute deviations of the labels, below which "huber" is quadratic.
 _HUBER_DEVIATION = 0.1
 
@@ -36,6 +41,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
     "pseudo_huber": _pseudo_huber,
+    "l1_mse": _l1_mse,
     "log_loss": _log_loss,
 }
 
