@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 #: Atoms of pairs, counted over all molecules.
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+#: All pairs, of whatever elements.
+_ANY = (0, 0)
+
 
 @dataclass(frozen=True, eq=False)
 class OverlapTerms:
@@ -34,7 +37,8 @@ class OverlapTerms:
     levels : dict of int to ndarray of shape (n, n)
         By atomic number; eV.
     factors : dict of (int, int) to ndarray of shape (n, n)
-        By atomic numbers, the lower first; eV. Empty without overlaps.
+        By atomic numbers, the lower first; eV. Those of (0, 0) are of all pairs together,
+        and stand for pairs that were not there. Empty without overlaps.
     """
 
     template: Template
@@ -62,9 +66,10 @@ class OverlapTerms:
             filled(flat, index, 0.0) for flat in (rest.values, rest.overlap_values)
         )
         products, squares = template.sums(values * overlap), template.sums(overlap**2)
+        every = np.ones(len(index), dtype=bool)
+        either = {kind: _either_way(z, pairs, kind) for kind in _kinds(z, pairs)}
         factors = {}
-        for kind in _kinds(z, pairs):
-            up, down = _either_way(z, pairs, kind)
+        for kind, (up, down) in {_ANY: (every, every), **either}.items():
             found, size = (
                 sums[up].sum(axis=0) + sums[down].sum(axis=0).T for sums in (products, squares)
             )
@@ -90,9 +95,7 @@ class OverlapTerms:
         if not self.factors or known.overlap_values is None:
             return out
         for kind in _kinds(z, pairs):
-            if kind not in self.factors:
-                continue
-            factor = self.template.spread(self.factors[kind])
+            factor = self.template.spread(self.factors.get(kind, self.factors[_ANY]))
             up, down = _either_way(z, pairs, kind)
             down = down & ~up
             for chosen, blocks in ((up, factor), (down, factor.T)):

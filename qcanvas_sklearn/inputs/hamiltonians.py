@@ -102,14 +102,17 @@ class HamiltonianReader(MoleculeReader):
             return False
         present = symbols(X.molecules.elements).tolist()
         lacking = [s for s in present if s not in self.tables.basis]
-        other = [s for s in present if s not in lacking and self.basis[s] != self.tables.basis[s]]
+        other = [
+            s for s in present
+            if s not in lacking and self.basis[s] != self.tables.basis[s]
+        ]  # fmt: skip
         if self.reference in ("two-centre", "two-centre-scc"):
             self.tables.check(X.molecules, charges=self.reference == "two-centre-scc")
             if other:
                 raise ValueError(
                     f"reference={self.reference!r}: {other[0]} has the shells "
-                    f"{self.tables.basis[other[0]]} in the tables and {self.basis[other[0]]} in "
-                    "the Hamiltonians; use reference='overlap', or tables of their basis"
+                    f"{self.tables.basis[other[0]]} in the tables and {self.basis[other[0]]} "
+                    "in the Hamiltonians; use reference='overlap', or tables of their basis"
                 )
         if lacking or other:
             return False
@@ -145,7 +148,8 @@ class HamiltonianReader(MoleculeReader):
         if self.reference is None or overlaps is None:
             return rows
         index = self.template_.index(molecules, *self.pairs(rows))
-        return replace(rows, overlap=filled(overlaps, index, 0.0).reshape(len(index), index.shape[1] ** 2))
+        flat = filled(overlaps, index, 0.0).reshape(len(index), self.template_.size**2)
+        return replace(rows, overlap=flat)
 
     def _electrons(self, molecules: Molecules) -> NDArray[np.float64] | None:
         """Electrons of each molecule, None where the basis says how many."""

@@ -139,7 +139,7 @@ class HamiltonianGotenNet(nn.Module):
     n_heads : int, default=4
         Attention heads; divides `n_hidden`.
     n_degrees : int, default=2
-        Highest degree of the steerable features, 1 to 6.
+        Highest degree of the steerable features, 1 to 6; at least that of the shells.
     n_radial : int, default=32
         Gaussians in which a distance is expanded.
     n_channels : int, default=24
@@ -166,7 +166,9 @@ class HamiltonianGotenNet(nn.Module):
         n_channels: int = 24, cutoff: float = 5.0, pair_cutoff: float = 10.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.n_degrees, self.cutoff, self.pair_cutoff = n_degrees, cutoff, pair_cutoff
+        # A block of an s shell and one of degree l is a tensor of degree l.
+        self.n_degrees = n_degrees = max(n_degrees, *momenta)
+        self.cutoff, self.pair_cutoff = cutoff, pair_cutoff
         self.per_on = per_on
         widths = torch.tensor([2 * l + 1 for l in momenta])
         for name, scale in (("on_scale", on_scale), ("off_scale", off_scale)):
@@ -190,9 +192,7 @@ class HamiltonianGotenNet(nn.Module):
         self.along = nn.Linear(n_hidden, self.highest * n_channels)
         self.atom_scalars = nn.Sequential(*mlp([n_hidden, n_hidden, n_hidden]), nn.SiLU())
         self.own, self.near, self.far = (
-            nn.ModuleList(
-                nn.Linear(n_hidden, n_channels, bias=False) for _ in range(n_degrees)
-            )
+            nn.ModuleList(nn.Linear(n_hidden, n_channels, bias=False) for _ in range(n_degrees))
             for _ in range(3)
         )
         self.on_site = BlockReadOut(momenta, n_hidden, n_channels, n_degrees)
@@ -228,7 +228,8 @@ class HamiltonianGotenNet(nn.Module):
         return {ON_SITE: on_site.flatten(1), OFF_SITE: off_site.flatten(1)}
 
     def _on_site(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
-        tensors = {l: own(part) for l, (own, part) in enumerate(zip(self.own, parts, strict=True), 1)}
+        owned = zip(self.own, parts, strict=True)
+        tensors = {l: own(part) for l, (own, part) in enumerate(owned, 1)}
         half = self.on_site(self.atom_scalars(x), tensors)
         return (half + half.transpose(1, 2)) * self.on_scale
 
