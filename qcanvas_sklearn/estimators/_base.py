@@ -221,7 +221,7 @@ class NetEstimator(BaseEstimator):
 
     def _labelled(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which rows have a label, (n,)."""
-        return np.isfinite(values).any(axis=1)
+        return np.asarray(np.isfinite(values).any(axis=1))
 
     def _first_labels(
         self, rows: Rows, values: NDArray[np.float64], weight: NDArray[np.float64]

@@ -60,8 +60,7 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
 
     Parameters
     ----------
-    reference : {"two-centre-scc", "two-centre", "overlap"} or None, \
-default="two-centre-scc"
+    reference : str or None, default="two-centre-scc"
         What is known before anything is learned:
 
         - "two-centre-scc": Hamiltonians of the tables, whose charges are self-consistent; the
@@ -92,7 +91,7 @@ default="two-centre-scc"
         Distance at which what is learned of pairs ends, Å; beyond it is the reference.
     max_epochs : int, default=100
         Passes over the training rows.
-    batch_size : int, default=16
+    batch_size : int, default=8
         Molecules a gradient step.
     lr : float, default=0.003
         Learning rate of AdamW; the peak of the schedule.
@@ -100,11 +99,10 @@ default="two-centre-scc"
         How the learning rate runs over `max_epochs`.
     weight_decay : float, default=0.01
         Decoupled weight decay of AdamW.
-    loss : {"l1_mse", "absolute_error", "squared_error", "huber", "smooth_l1"}, \
-default="l1_mse"
-        Loss of the elements of the blocks, in units of their root mean square over the
-        training rows; its means over on-site and over off-site blocks are added. "l1_mse" is
-        the sum of the absolute and the squared error.
+    loss : str, default="l1_mse"
+        "l1_mse" (the sum of the next two), "absolute_error", "squared_error", "huber" or
+        "smooth_l1" of the elements of the blocks, in units of their root mean square over
+        the training rows. The means over on-site and off-site blocks are added.
     n_members : int, default=1
         Members of a deep ensemble, which train together. Predictions are their mean.
     early_stopping : bool, default=False
@@ -213,7 +211,7 @@ default="l1_mse"
     pair_cutoff: float = 10.0
     _: KW_ONLY
     max_epochs: int = 100
-    batch_size: int = 16
+    batch_size: int = 8
     lr: float = 3e-3
     loss: str = "l1_mse"
     # Of pairs; molecules have no order that could be exchanged.

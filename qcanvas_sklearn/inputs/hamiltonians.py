@@ -142,8 +142,9 @@ class HamiltonianReader(MoleculeReader):
                 "and overlaps to predict"
             )
         record = Hamiltonians(
-            molecules, self.basis, values, overlaps, "eV", self._electrons(molecules)
-        )
+            molecules, self.basis, values, overlaps, "eV",
+            self._electrons(molecules),  # type: ignore[arg-type]
+        )  # fmt: skip
         rows = replace(rows, features=record)
         if self.reference is None or overlaps is None:
             return rows
@@ -179,8 +180,10 @@ class HamiltonianReader(MoleculeReader):
             gross.append(np.diag(shared))
             orders.append(bonds)
         electrons = self._by_place(molecules, np.concatenate([np.zeros(0), *gross]))
-        packed = (np.concatenate([np.zeros(0), *parts]) for parts in (values, overlaps))
-        return _Known(*packed, electrons, orders)
+        return _Known(
+            np.concatenate([np.zeros(0), *values]), np.concatenate([np.zeros(0), *overlaps]),
+            electrons, orders,
+        )  # fmt: skip
 
     def _by_place(
         self, molecules: Molecules, gross: NDArray[np.float64]
