@@ -467,6 +467,7 @@ def test_elements_that_were_not_trained_on_are_refused(molecules, labels):
         model.predict(molecules[~without])
     model.set_params(unseen_elements="allow")
     assert len(model.predict(molecules[~without])) == (~without).sum()
+    assert (model.count_unseen_elements(molecules[~without]) == 1).all()
 
 
 def test_a_refused_fit_leaves_the_model_as_it_was(molecules, labels):

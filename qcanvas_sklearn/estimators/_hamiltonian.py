@@ -319,7 +319,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
             if standard deviations are asked of a single net.
         """
         check_is_fitted(self, "net_")
-        if return_std and self.n_members == 1:
+        n_members = self._built_with["n_members"]
+        if return_std and n_members == 1:
             raise ValueError(
                 "return_std=True needs an ensemble; this HamiltonianRegressor was fitted with "
                 "n_members=1"
@@ -334,8 +335,9 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         spread = np.zeros_like(values)
         for name, index in self._places(rows):
             there = index >= 0
-            of_members = (len(index), self._built_with["n_members"], *index.shape[1:])
+            of_members = (len(index), n_members, *index.shape[1:])
             blocks = found[name].reshape(of_members) * self.sizes_[name]
+            # On-site, two equal elements go to one place: they are not added up.
             values[index[there]] += blocks.mean(axis=1)[there]
             if return_std:
                 spread[index[there]] = self._spread(blocks, there)[there]
@@ -483,4 +485,4 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         return template.spread(np.sqrt(variance / counts))
 
     def _provenance(self) -> str:
-        return f"HamiltonianRegressor, {len(self.elements_)} elements, {self.n_iter_} epochs"
+        return f"HamiltonianRegressor on {self.provenance_['n_training_rows']} molecules"

@@ -90,11 +90,9 @@ class HamiltonianReader(MoleculeReader):
         self.computes_overlaps_ = self._tables_fit(X)
         return self._read(X)
 
-    def read(
-        self, estimator: BaseEstimator, X: Structures, *, learn: bool = False
-    ) -> GraphRows:
-        """Read further molecules."""
-        return self._read(X)
+    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
+        """Read further molecules; the graphs alone of those that are no `Structures`."""
+        return self._read(X) if isinstance(X, Structures) else super().read(estimator, X)
 
     def _tables_fit(self, X: Structures) -> bool:
         """Whether the tables hold the elements, with the shells and overlaps of the labels."""

@@ -59,10 +59,11 @@ class MaskedLoss(nn.Module):
 
     Parameters
     ----------
-    loss : {"smooth_l1", "huber", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
-        Element-wise loss. "smooth_l1" and "huber" are quadratic for errors below 1 and 0.1,
-        and rise with slope 1 beyond; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The
-        outputs that "log_loss" takes are logits.
+    loss : str
+        Element-wise loss, one of :data:`LOSSES`. "smooth_l1" and "huber" are quadratic for
+        errors below 1 and 0.1, and rise with slope 1 beyond; "pseudo_huber" is
+        :math:`\sqrt{1 + e^2} - 1`, "l1_mse" :math:`|e| + e^2`. The outputs that "log_loss"
+        takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:
