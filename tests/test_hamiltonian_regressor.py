@@ -247,7 +247,8 @@ def test_predictions_turn_with_the_molecules(fitted, molecules, reference):
         after = model.predict(turned(few, turn))
         for i in range(len(few)):
             d = orbital_turn(before, i, turn)
-            np.testing.assert_allclose(after.matrix(i), d @ before.matrix(i) @ d.T, atol=1e-8)
+            expected = d @ before.matrix(i) @ d.T
+            np.testing.assert_allclose(after.matrix(i), expected, rtol=0, atol=1e-10)
 
 
 @every_reference
