@@ -204,7 +204,7 @@ ARMS: dict[str, Fit | None] = {
     "schnetpack SchNet": peer("SchNet"),
     "schnetpack PaiNN": peer("PaiNN"),
     "SchNetRegressor": ours(SchNetRegressor, n_hidden=64),
-    "GotenNetRegressor": ours(GotenNetRegressor, n_hidden=64, n_degrees=1, lr=3e-3),
+    "GotenNetRegressor": ours(GotenNetRegressor, n_hidden=64, lr=3e-3),
 }
 
 

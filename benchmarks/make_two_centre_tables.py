@@ -58,7 +58,9 @@ def around(distance: float, ligand: Atoms, directions: np.ndarray = TETRAHEDRON)
 def titanium_molecules(seed: int = 0) -> Molecules:
     """Titanium compounds and oxide clusters, each in some shaken copies."""
     hydroxide = Atoms("OH", [[0, 0, 0], [0.75, 0, 0.6]])
-    methyl = Atoms("CH3", [[0, 0, 0], [1.03, 0, 0.36], [-0.51, 0.89, 0.36], [-0.51, -0.89, 0.36]])
+    methyl = Atoms(
+        "CH3", [[0, 0, 0], [1.03, 0, 0.36], [-0.51, 0.89, 0.36], [-0.51, -0.89, 0.36]]
+    )
     amide = Atoms("NH2", [[0, 0, 0], [0.82, 0, 0.58], [-0.82, 0, 0.58]])
     water = Atoms("OH2", [[0, 0, 0], [0.76, 0, 0.59], [-0.76, 0, 0.59]])
     mixed = around(1.75, Atoms("F"), TETRAHEDRON[:2])

@@ -61,7 +61,9 @@ def run(make, n_steps):
 
 free = run(lambda a: VelocityVerlet(a, 0.5 * units.fs), 400)
 heated = run(
-    lambda a: Langevin(a, 0.5 * units.fs, temperature_K=300, friction=0.02 / units.fs, rng=rng),
+    lambda a: Langevin(
+        a, 0.5 * units.fs, temperature_K=300, friction=0.02 / units.fs, rng=rng, fixcm=False
+    ),
     400,
 )
 thermal = 1.5 * len(atoms) * units.kB * 300

@@ -1,7 +1,7 @@
 """
-==================================
+=================================
 Energies of molecules of any size
-==================================
+=================================
 
 The estimators for pairs take molecules too: a record of structures goes where a table would,
 through cross-validation, learning curves and plots. Takes about a minute on one core.

@@ -1,6 +1,7 @@
 """Matrices of other programs: read in the right order, or refused with the block at fault."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from _hamiltonian_data import (
     pyscf_molecules,
     pyscf_record,
 )
+from scipy.spatial.transform import Rotation
 
-from qcanvas_sklearn.hamiltonians import CONVENTIONS, Basis, Hamiltonians
+from qcanvas_sklearn.hamiltonians import CONVENTIONS, Basis, Hamiltonians, rotated
 from qcanvas_sklearn.structures import Molecules
 
 OTHERS = [name for name in CONVENTIONS if name != "pyscf"]
@@ -222,6 +224,18 @@ def test_an_on_site_block_must_be_a_multiple_of_1(l, m):
         read(molecules, overlaps)
 
 
+def test_orbitals_of_opposite_m_must_overlap_alike():
+    """p_x and p_y of a bond along z, each of which points nowhere that it should not."""
+    molecules = Molecules.from_lists([["C", "C"]], [[[0, 0, 0], [0, 0, 1.3]]])
+    overlap = gaussian_overlaps(molecules)[0]
+    read(molecules, [overlap], n_electrons=[8])
+    for orbital, change in ((1, 0.01), (3, -0.01)):
+        overlap[orbital, orbital + 4] += change
+        overlap[orbital + 4, orbital] += change
+        with pytest.raises(ValueError, match=r"shell 1 \(p\) of atom 0 .* 0.0.* is left"):
+            read(molecules, [overlap], n_electrons=[8])
+
+
 def test_all_molecules_are_looked_at_in_batches(monkeypatch):
     monkeypatch.setattr("qcanvas_sklearn.hamiltonians._proof._BATCH", 10)
     molecules = gaussian_molecules()
@@ -273,6 +287,46 @@ def test_without_overlaps_a_wrong_convention_is_found_on_the_hamiltonians(stated
     for call in (record.gap, record.orbital_energies, lambda: record.density(0)):
         with pytest.raises(ValueError, match="have no overlaps"):
             call()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_without_overlaps_a_structure_that_is_there_twice_proves_the_order(sign):
+    """Signs of single orbitals that the shares of two centres do not tell."""
+    record = pyscf_record()
+    matrix = sign * Rotation.random(random_state=2).as_matrix()
+    pair = Hamiltonians.concat([record, rotated(record, matrix)[::-1]])
+    matrices = [pair.matrix(i) for i in range(4)]
+    options = {"basis": DEF2_SVP, "convention": "qcanvas", "unit": "hartree"}
+    read = Hamiltonians.from_matrices(pair.molecules, matrices, **options)
+    np.testing.assert_array_equal(read.values, pair.values)
+    orbitals = record.basis.orbitals(pair.molecules[0].z)
+    for k in np.flatnonzero(orbitals.l > 0):
+        signs = np.ones(len(orbitals))
+        signs[k] = -1
+        wrong = [m * signs * signs[:, None] if len(m) == 24 else m for m in matrices]
+        Hamiltonians.from_matrices(pair.molecules[:3], wrong[:3], **options)
+        with pytest.raises(ValueError, match=r"matrices 0 and 3 are of one .* \('H2O'\)"):
+            Hamiltonians.from_matrices(pair.molecules, wrong, **options)
+
+
+def test_structures_that_only_resemble_each_other_prove_nothing():
+    """Another bond length, another charge, or atoms on a line."""
+    record = pyscf_record()[[0, 0]]
+    other = record.molecules.positions.copy()
+    other[4] += [0.0, 0.01, 0.0]
+    molecules = Molecules(z=record.molecules.z, positions=other, ptr=record.molecules.ptr)
+    matrices = [record.matrix(0), 1.5 * record.matrix(0)]
+    options = {"basis": DEF2_SVP, "convention": "qcanvas", "unit": "hartree"}
+    assert len(Hamiltonians.from_matrices(molecules, matrices, **options)) == 2
+    with pytest.raises(ValueError, match="matrices 0 and 1 are of one structure"):
+        Hamiltonians.from_matrices(record.molecules, matrices, **options)
+    charged = replace(record.molecules, charge=[0, 1])
+    assert len(Hamiltonians.from_matrices(charged, matrices, **options)) == 2
+    line = Molecules.from_lists([["H", "H"]] * 2, [[[0, 0, 0], [0, 0, 1]]] * 2)
+    for_line = [np.eye(2), 2 * np.eye(2)]
+    assert len(
+        Hamiltonians.from_matrices(line, for_line, basis={"H": (0,)}, convention="qcanvas")
+    ) == 2
 
 
 @pytest.mark.parametrize("overlaps", [None, "orthogonal"])

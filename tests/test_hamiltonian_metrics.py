@@ -201,6 +201,18 @@ def test_what_is_not_there_is_nan():
     assert np.isnan(report["intruder_rate"]) and report["population_mae"] == 0
 
 
+@pytest.mark.parametrize("n, levels", [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_a_level_with_one_electron_is_an_occupied_one(n, levels):
+    h3 = Molecules.from_lists([["H"] * 3], [[[0, 0, 0], [0, 0, 1], [0, 0, 2]]])
+    true = Hamiltonians(
+        h3, {"H": (0,)}, [1, 0, 2, 0, 0, 3], [1, 0, 1, 0, 0, 1], n_electrons=[n]
+    )
+    predicted = true.with_values([1.5, 0, 2.1, 0, 0, 3])
+    expected = np.mean([0.5, 0.1][:levels])
+    assert metrics.level_mae(true, predicted) == pytest.approx(expected)
+    assert metrics.subspace_overlap(true, predicted) == pytest.approx(1)
+
+
 def test_records_of_other_molecules_are_refused(true):
     for other, message in [
         (true[:1], "1 predicted Hamiltonians, but 2 true ones"),

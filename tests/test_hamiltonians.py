@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import check_consistent_length, indexable
 
-from qcanvas_sklearn.hamiltonians import Basis, Hamiltonians, element_blocks, rotation
+from qcanvas_sklearn.hamiltonians import Basis, Hamiltonians, element_blocks, rotated
 from qcanvas_sklearn.structures import Molecules
 from qcanvas_sklearn.targets import HARTREE_IN_EV
 
@@ -86,6 +87,13 @@ def test_equality_is_by_value(record):
     assert record != record.with_values(record.values + 1e-12) and record != "record"
     with pytest.raises(TypeError, match="unhashable"):
         hash(record)
+
+
+def test_equal_records_have_one_key_in_a_cache_of_joblib(record):
+    other = gaussian_record(provenance="numbers")
+    assert len(other.blocks.on_site) == 5 and len(other.gap()) == 5  # which it remembers
+    assert joblib.hash(other) == joblib.hash(gaussian_record(provenance="numbers"))
+    assert joblib.hash(other) != joblib.hash(other.with_overlaps(None))
 
 
 def test_nothing_in_a_record_can_be_changed(record, tmp_path):
@@ -290,28 +298,11 @@ def test_an_overlap_that_is_none_is_named():
 # ----------------------------------------------------------------- populations
 
 
-def turned(record, matrix):
-    """A record of one molecule after a rotation or reflection of space."""
-    molecules = record.molecules
-    orbitals = record.basis.orbitals(molecules.z)
-    turn = np.zeros((len(orbitals),) * 2)
-    for start in np.flatnonzero(orbitals.m == -orbitals.l):
-        shell = slice(start, start + 2 * orbitals.l[start] + 1)
-        turn[shell, shell] = rotation(int(orbitals.l[start]), matrix)
-    moved = Molecules(
-        z=molecules.z, ptr=molecules.ptr, positions=molecules.positions @ np.transpose(matrix)
-    )
-    return Hamiltonians.from_matrices(
-        moved, [turn @ record.matrix(0) @ turn.T], [turn @ record.overlap(0) @ turn.T],
-        basis=record.basis, unit=record.unit, n_electrons=record.n_electrons,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 def test_populations_along_a_bond_do_not_depend_on_the_frame(sign):
     record = pyscf_record()[1]
     matrix = sign * Rotation.random(random_state=3).as_matrix()
-    other = turned(record, matrix)
+    other = rotated(record, matrix)
     axis = record.molecules.positions[1] - record.molecules.positions[0]
     here, there = record.populations(0, axis), other.populations(0, matrix @ axis)
     # The frame around the axis is free: only the sums over ±m mean something.
@@ -324,6 +315,39 @@ def test_populations_along_a_bond_do_not_depend_on_the_frame(sign):
     assert np.abs(here - record.populations(0)).max() > 1e-2
     np.testing.assert_allclose(here.sum(1), record.populations(0).sum(1), atol=1e-9)
     assert here.shape == (4, 16) and not here[:, 9:].any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_turned_record_is_one_of_the_turned_molecules(sign):
+    """Its overlaps are of the right form, and nothing that can be measured has changed."""
+    record = gaussian_record(provenance="numbers")
+    matrix = sign * Rotation.random(random_state=8).as_matrix()
+    other = rotated(record, matrix)
+    again = Hamiltonians.from_matrices(
+        other.molecules, [other.matrix(i) for i in range(5)],
+        [other.overlap(i) for i in range(5)], basis=MIXED, n_electrons=record.n_electrons,
+        provenance="numbers",
+    )  # fmt: skip
+    assert again == other
+    np.testing.assert_allclose(
+        other.molecules.positions, record.molecules.positions @ matrix.T, atol=1e-14
+    )
+    for mine, theirs in zip(record.orbital_energies(), other.orbital_energies(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-9)
+    back = rotated(other.with_overlaps(None), matrix.T)
+    assert back.overlap_values is None
+    np.testing.assert_allclose(back.values, record.values, atol=1e-12)
+
+
+def test_forces_turn_with_the_molecules():
+    record = pyscf_record()
+    forces = np.arange(21.0).reshape(-1, 3)
+    matrix = Rotation.random(random_state=1).as_matrix()
+    other = rotated(replace(record, molecules=replace(record.molecules, forces=forces)), matrix)
+    np.testing.assert_allclose(other.molecules.forces, forces @ matrix.T)
+    for wrong in (np.eye(3)[None], 2 * np.eye(3)):
+        with pytest.raises(ValueError, match="shape|orthogonal"):
+            rotated(record, wrong)
 
 
 def test_populations_are_by_l_and_m():

@@ -91,8 +91,8 @@ def test_networks_know_no_scikit_learn_and_the_data_no_torch():
     banned = {
         "nn": {"sklearn", "skorch", "pandas"}, "rendering": {"torch", "sklearn", "pandas"},
         "structures": {"torch", "skorch"}, "datasets": {"torch", "skorch"},
-        "images": {"torch", "skorch"}, "metrics": {"torch", "skorch"},
-        "descriptors": {"torch", "skorch"},
+        "hamiltonians": {"torch", "skorch"}, "images": {"torch", "skorch"},
+        "descriptors": {"torch", "skorch"}, "metrics": {"torch", "skorch"},
         "model_selection": {"torch", "skorch"},
     }  # fmt: skip
     # Whoever asks for PyG's Data asks for tensors; test_package has it import them late.

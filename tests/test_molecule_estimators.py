@@ -384,6 +384,17 @@ def test_a_baseline_that_knows_nothing_shrinks_to_nothing(molecules, labels):
     assert told.std() < 0.35 * y.std()
 
 
+def test_two_centre_levels_are_worth_more_than_labels(bundle):
+    """Fifty gaps with what pairs tell beat four hundred without."""
+    order = np.random.RandomState(0).permutation(len(bundle.data))
+    X, y = bundle.data[order], bundle.target["e_g_ev"].to_numpy()[order]
+    options = {"max_epochs": 5, "n_hidden": 32, "cutoff": 4.0}
+    scratch = regressor("SchNet", **options).fit(X[:400], y[:400])
+    told = regressor("SchNet", baseline="two-centre", **options).fit(X[:50], y[:50])
+    errors = [np.abs(model.predict(X[400:]) - y[400:]).mean() for model in (told, scratch)]
+    assert errors[0] < 0.15 < errors[1]
+
+
 def test_baselines_in_a_grid_of_their_own(molecules, labels):
     model = regressor("SchNet", baseline=q.MoleculeDescriptorTransformer("coulomb"))
     search = GridSearchCV(model, {"baseline__n_atoms": [10, 12]}, cv=2, error_score="raise")

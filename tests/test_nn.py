@@ -5,7 +5,13 @@ import pytest
 import torch
 from torch_geometric.nn import GATv2Conv
 
-from qcanvas_sklearn.nn import DenseGATv2Conv, PairGATv2, QuantumShellNet, SwapSymmetric
+from qcanvas_sklearn.nn import (
+    DenseGATv2Conv,
+    PairGATv2,
+    PairMLP,
+    QuantumShellNet,
+    SwapSymmetric,
+)
 from qcanvas_sklearn.nn.symmetry import swap_atoms
 from qcanvas_sklearn.rendering import AMPLITUDES_OF_CHANNEL, render
 
@@ -14,6 +20,10 @@ NETWORKS = {
     "gatv2": (PairGATv2, {**SHARED, "n_layers": 2}, ("vector",)),
     "quantumshellnet": (
         QuantumShellNet, {**SHARED, "n_channels": 3, "n_filters": 8}, ("image",),
+    ),
+    "pair_mlp": (
+        PairMLP, {**SHARED, "descriptors": np.random.RandomState(0).normal(size=(104, 3))},
+        ("vector",),
     ),
 }  # fmt: skip
 
@@ -38,7 +48,12 @@ def build(name, parity):
     network, params, extra = NETWORKS[name]
     mirrored = [True, False, True] if "image" in extra else []
     params = {**params, "n_outputs": len(parity)}
-    return SwapSymmetric(network, params, parity, mirrored).double().eval(), inputs_for(extra)
+    model = SwapSymmetric(network, params, parity, mirrored).double().eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if not weight.any():  # terms that start at zero take part too
+                weight.normal_(std=0.1)
+    return model, inputs_for(extra)
 
 
 def swap_by_hand(inputs, mirrored=(True, False, True)):
@@ -60,6 +75,13 @@ def test_outputs_are_even_or_odd_under_exchange_of_the_atoms(name):
     out, swapped = model(**inputs), model(**swap_by_hand(inputs))
     torch.testing.assert_close(swapped, out * torch.tensor([1.0, -1.0, 1.0]))
     assert (out[:, 1].abs() > 1e-6).all()
+
+
+def test_both_orders_at_once_are_those_one_by_one():
+    model, inputs = build("pair_mlp", [1, -1])
+    both = model.network.both_orders(**inputs)
+    for own, order in zip(both, (inputs, swap_by_hand(inputs)), strict=True):
+        torch.testing.assert_close(own, model.network(**order), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -13,7 +13,6 @@ from qcanvas_sklearn.nn.cores.tight_binding import (
     ABSENT_EV,
     TERMS,
     GaussianBasis,
-    ResidualNet,
     State,
     TightBinding,
     bond_length,
@@ -26,6 +25,7 @@ from qcanvas_sklearn.nn.cores.tight_binding import (
     state_targets,
 )
 from qcanvas_sklearn.nn.cores.tight_binding.blocks import Blocks
+from qcanvas_sklearn.nn.cores.tight_binding.bond_length import BondLengthStart
 from qcanvas_sklearn.nn.cores.tight_binding.charges import anderson, bracketed
 from qcanvas_sklearn.nn.cores.tight_binding.coulomb import damped_coulomb, slater_coulomb
 from qcanvas_sklearn.nn.cores.tight_binding.eigen import (
@@ -455,32 +455,36 @@ def test_bond_length_is_a_root_of_the_force(model: TightBinding, pairs: PairData
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_residual_network_knows_exchange(
+def test_description_of_a_state_knows_exchange(
     model: TightBinding, pairs: PairData, given: bool
 ) -> None:
     z, r, populations = _some(pairs)
-    given_m = None
+    known = None
     if given:
         orbital = model(z, r, populations)["orbital_populations"].detach()
-        given_m = computed_columns(orbital) + 0.01
-
-    def outputs(flip: bool) -> torch.Tensor:
-        order = (lambda x: x.flip(1)) if flip else (lambda x: x)
-        state = model(order(z), r, order(populations), kt=0.1, forces=True)
-        known = None if given_m is None else order(given_m)
-        return net(*state_features(model, order(z), state, known))
-
+        known = computed_columns(orbital) + 0.01
     with torch.no_grad():
         state = model(z, r, populations, kt=0.1, forces=True)
-        atoms, pair = state_features(model, z, state, given_m)
-        net = ResidualNet(atoms.shape[2], pair.shape[1], [1, -1], torch.tensor([0.1, 2.0]))
-        assert torch.equal(net(atoms, pair), torch.zeros(len(z), 2, dtype=torch.float64))
-        net.layers[-1].weight.normal_(generator=torch.Generator().manual_seed(0))
-        net.standardize(atoms, pair)
-        one, two = outputs(False), outputs(True)
-    assert one[z[:, 0] != z[:, 1]].abs().min() > 0
-    torch.testing.assert_close(one[:, 0], two[:, 0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(one[:, 1], -two[:, 1], rtol=1e-3, atol=1e-3)
+        atoms, pair = state_features(model, z, state, known)
+        turned = model(z.flip(1), r, populations.flip(1), kt=0.1, forces=True)
+        flipped = None if known is None else known.flip(1)
+        turned_atoms, turned_pair = state_features(model, z.flip(1), turned, flipped)
+    torch.testing.assert_close(turned_atoms, atoms.flip(1), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(turned_pair, pair, rtol=1e-3, atol=1e-4)
+
+
+def test_start_of_the_bond_length_knows_exchange(
+    model: TightBinding, pairs: PairData, elements: torch.Tensor
+) -> None:
+    z, _, _ = _some(pairs)
+    start = BondLengthStart(model.hamiltonian, elements.tolist())
+    with torch.no_grad():
+        torch.testing.assert_close(start(z), start.radius[z].sum(1), rtol=0, atol=0)
+        start.layers[-1].weight.normal_(generator=torch.Generator().manual_seed(0))
+        one, two = start(z), start(z.flip(1))
+    assert one.dtype == torch.float64
+    assert (one - start.radius[z].sum(1)).abs().min() > 0
+    torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-6)
 
 
 def test_shells_follow_the_data_and_the_table() -> None:
@@ -494,6 +498,8 @@ def test_shells_follow_the_data_and_the_table() -> None:
     assert not shells[:, 3].any()
     assert shells[29, 2]
     assert not shells[29, 1]  # no given element has p electrons here
+    assert shells[86, 2]  # else two atoms of radon would have no empty orbital
+    assert not shells[10, 2]
 
 
 def test_blocks_have_one_level_for_each_orbital() -> None:

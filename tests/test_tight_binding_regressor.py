@@ -326,6 +326,22 @@ def test_members_never_learn_from_their_fold(data):
     assert np.abs(outside - label).mean() > 1.2 * np.abs(inside - label).mean()
 
 
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("table", [False, True])
+def test_qcanvas_reads_pairs_as_its_tight_binding_does(given, table, data):
+    """X is read once, and the state is that which the model has of it."""
+    X, y = data
+    X = PairImageTransformer(include=("atoms", "orbitals")).fit_transform(X) if table else X
+    model = qcanvas(given=given).fit(X, y)
+    read = model._read(X)
+    states = model.tight_binding_.describe(X)
+    for own, expected in (
+        (read.beside["centre"], states.centre), (read.beside["quantities"], states.quantities),
+        (read.arrays["atom"], states.atoms), (read.arrays["pair"], states.pair),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(own, expected)
+
+
 # What it knows ------------------------------------------------------------------------------
 
 
@@ -476,3 +492,14 @@ def test_another_data_set_is_learned_the_same_way(data):
     model = TightBindingRegressor(n_members=1, max_epochs=1, random_state=0)
     assert not model.fit(np.vstack(both), y)._at_rest
     assert model.fit(both[0], y[:60])._at_rest
+
+
+def test_unseen_elements_have_an_empty_orbital():
+    """Scores of elements that are left out take a finite LUMO where the label has one."""
+    X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
+    has_radon = (X == "Rn").any(axis=1)
+    model = TightBindingRegressor(
+        n_members=1, max_epochs=1, unseen_elements="allow", random_state=0
+    ).fit(X[~has_radon], y[~has_radon])
+    known = y[has_radon].notna().all(axis=1)
+    assert np.isfinite(model.predict(X[has_radon][known])).all()

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from .._validation import check_weight
 from ..inputs import InputSpec
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
@@ -31,7 +32,7 @@ from ..training import (
     count_elements,
     resolve_device,
 )
-from ._baseline import RidgeBaseline, check_baseline
+from ._baseline import RidgeBaseline, describer_of
 from ._forces import by_component, check_force_weight, energy_position, with_forces
 from ._regressor import NetRegressor
 from ._targets import TargetSpec
@@ -231,10 +232,7 @@ class MoleculeRegressor(NetRegressor, _Family):
             raise ValueError("X carries no forces; pass them as forces")
         predicted = self.predict(molecules, return_forces=True)[1]
         known = np.isfinite(molecules.forces)
-        if sample_weight is None:
-            weight = np.ones(len(molecules))
-        else:
-            weight = np.asarray(sample_weight, dtype=np.float64)
+        weight = check_weight(sample_weight, len(molecules))
         each = np.broadcast_to(weight[molecules.rows][:, None], known.shape)[known]
         return float(r2_score(molecules.forces[known], predicted[known], sample_weight=each))
 
@@ -266,10 +264,10 @@ class MoleculeRegressor(NetRegressor, _Family):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_force_weight(self.force_weight)
-        check_baseline(self.baseline)
+        describer_of(self.baseline)
 
     def _input_spec(self) -> InputSpec:
-        return replace(super()._input_spec(), describe=self.baseline)
+        return replace(super()._input_spec(), describe=describer_of(self.baseline))
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -280,7 +278,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         self._force_factor = float(weight)
         if self.baseline is not None and (weight or not looks_like_molecules(X)):
             raise ValueError(
-                f"baseline={type(self.baseline).__name__} is for molecules, and has no forces: "
+                f"baseline={self.baseline!r} is for molecules, and has no forces: "
                 "set baseline=None to learn forces, pairs or tables"
             )
         if not looks_like_molecules(X):
@@ -331,9 +329,10 @@ class MoleculeRegressor(NetRegressor, _Family):
         super()._first_labels(rows, values, weight)
         self.reference_, self.baseline_ = None, None
         self._force_size: float | None = None
-        self._raw_spread = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)), axis=0)
         if not isinstance(rows, GraphRows):
             return
+        unknown = np.zeros(values.shape[1], dtype=np.int64)
+        self._raw_spread = TargetScaler.fit(values, unknown).scale
         counts = count_elements(rows.z, rows.ptr)
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
         if rows.features is not None:

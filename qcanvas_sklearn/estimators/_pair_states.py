@@ -227,21 +227,24 @@ class PairStates(_Shell):
         Out of fold, a training pair is seen by the member that did not learn from it; a pair
         that none did by all.
         """
-        read: Any = self._read(X)
-        states = self._states_of(read, forces=True, out_of_fold=out_of_fold)
-        known = dict(read.arrays)
+        return self.describe_rows(self._read(X), out_of_fold=out_of_fold)
+
+    def describe_rows(self, rows: Any, *, out_of_fold: bool = False) -> Description:
+        """As :meth:`describe`, of rows with what predictions start from."""
+        states = self._states_of(rows, forces=True, out_of_fold=out_of_fold)
+        known = dict(rows.arrays)
         n, own_rows = len(known["z"]), [part.own.rows.numpy() for part in states]
         columns = []
-        for rows, part in zip(own_rows, states, strict=True):
-            given = given_populations(known, rows)
+        for own, part in zip(own_rows, states, strict=True):
+            given = given_populations(known, own)
             given = None if given is None else part.restored(given)
             with torch.no_grad():
                 atoms, pair = state_features(part.model, part.state["z"], part.state, given)
             columns.append((part.quantities(), part.restored(atoms).numpy(), pair.numpy()))
         means = [mean_by_row(n, own_rows, c) for c in zip(*columns, strict=True)]
         quantities = np.repeat(means[0][:, None], len(states), axis=1)
-        for k, rows in enumerate(own_rows):
-            quantities[rows, k] = columns[k][0]
+        for k, own in enumerate(own_rows):
+            quantities[own, k] = columns[k][0]
         return Description(quantities, self._centre(quantities), *means[1:])
 
     def _n_rows(self, X: Any) -> int:

@@ -299,7 +299,8 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
     def _input_spec(self) -> InputSpec:
         if self.tight_binding_ is None:
             return self._spec
-        return replace(self._spec, names=("z", "others"), known=("z", "others"))
+        known = ("others", *GIVEN[self.given])
+        return replace(self._spec, names=known, known=known, relative_populations=False)
 
     def _learn(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any],
@@ -383,17 +384,18 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         return f"y holds {unknown}, which are not among {list(TARGETS)}" if unknown else ""
 
     def _first_read(self, X: Any) -> DenseRows:
-        return self._described(super()._first_read(X), X, learn=True)
+        return self._described(super()._first_read(X), learn=True)
 
     def _read(self, X: Any, *, learn: bool = False) -> DenseRows:
-        return self._described(super()._read(X, learn=learn), X, learn)
+        return self._described(super()._read(X, learn=learn), learn)
 
-    def _described(self, rows: Any, X: Any, learn: bool) -> DenseRows:
+    def _described(self, rows: Any, learn: bool) -> DenseRows:
         """Rows of what tight binding says of the pairs, in place of what X does."""
         model = self.tight_binding_
         if model is None:
             return rows
-        states = model.describe(X, out_of_fold=learn)
+        known = {name: array for name, array in rows.arrays.items() if name != "others"}
+        states = model.describe_rows(DenseRows(known, n_atoms=2), out_of_fold=learn)
         vector = np.zeros((len(rows), 3))
         vector[:, 2] = states.centre[:, QUANTITIES.index("distance")]
         arrays = {

@@ -6,7 +6,12 @@ from ._blocks import Blocks, ElementBlocks, element_blocks
 from ._compute import compute_hamiltonians
 from ._conventions import CONVENTIONS
 from ._harmonics import rotation
+from ._nabladft import read_nabladft
+from ._omol import read_omol
+from ._qh9 import read_qh9
 from ._record import Hamiltonians
+from ._rotations import rotated
+from ._schnorb import read_schnorb
 from ._tables import TwoCentreTables
 from ._transformer import TwoCentreTransformer
 
@@ -22,5 +27,10 @@ __all__ = [
     "compute_hamiltonians",
     "element_blocks",
     "metrics",
+    "read_nabladft",
+    "read_omol",
+    "read_qh9",
+    "read_schnorb",
+    "rotated",
     "rotation",
 ]

@@ -15,7 +15,7 @@ from ._blocks import Blocks, element_blocks, layout_of
 from ._pair_table import PairTable
 from ._slater_koster import offsets
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "repulsion"]
 
 _Kind = tuple[str, str]
 
@@ -73,6 +73,17 @@ def assemble(
         for target, integrals in zip((overlap, core), found, strict=True):
             target[of.index] = pair.blocks(integrals, directions)
     return overlap, core
+
+
+def repulsion(
+    molecules: Molecules, basis: Basis, pairs: Mapping[_Kind, PairTable]
+) -> NDArray[np.float64]:
+    """Energies (eV) with which the cores of each molecule repel each other, shape (n,)."""
+    energies = np.zeros(len(molecules))
+    for kind, of in element_blocks(molecules, basis).off_site.items():
+        distances = _meeting(molecules, of).distances
+        np.add.at(energies, of.row, pairs[kind].repulsion_at(distances))
+    return energies
 
 
 def _meeting(molecules: Molecules, blocks: Blocks) -> _Meeting:

@@ -93,19 +93,21 @@ class Moments(NamedTuple):
             quadrupole, p[:, None] + a, p[:, None] + b,
             np.broadcast_to(_TRACELESS[q, a, b], quadrupole.shape),
         ))  # fmt: skip
-        joined = [np.concatenate([part[c].ravel() for part in parts]) for c in range(4)]
-        return cls(*joined, atom[starts], shell_of, p_of[atoms])
+        moment, row, column, weight = (
+            np.concatenate([part[c].ravel() for part in parts]) for c in range(4)
+        )
+        return cls(moment, row, column, weight, atom[starts], shell_of, p_of[atoms])
 
     def expectations(self, density: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of each moment, for the symmetric part of density times overlap."""
         values = self.weight * density[self.row, self.column]
-        return np.bincount(self.moment, values, len(self))
+        return np.asarray(np.bincount(self.moment, values, len(self)), np.float64)
 
     def operator(self, potentials: NDArray[np.float64], n: int) -> NDArray[np.float64]:
         """Sum of the matrices, (n, n), each times its potential."""
         place = self.row * n + self.column
         values = self.weight * potentials[self.moment]
-        return np.bincount(place, values, n * n).reshape(n, n)
+        return np.asarray(np.bincount(place, values, n * n).reshape(n, n), np.float64)
 
 
 def free_moments(
@@ -141,6 +143,10 @@ class Response(NamedTuple):
     def potentials(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Potentials at some moments."""
         return self.matrix @ x - self.cubic * x**2 + self.shift
+
+    def energy(self, x: NDArray[np.float64]) -> float:
+        """Energy of some moments in eV, whose derivatives the potentials are."""
+        return float(x @ self.matrix @ x / 2 - self.cubic @ x**3 / 3 + self.shift @ x)
 
 
 @dataclass(frozen=True, eq=False)

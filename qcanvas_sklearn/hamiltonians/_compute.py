@@ -127,7 +127,7 @@ def compute_hamiltonians(
     >>> computed = compute_hamiltonians(hf, cache=False)  # doctest: +SKIP
     >>> computed.gap().round(2), computed.molecules.labels["e_g_ev"].round(2).tolist()
     ... # doctest: +SKIP
-    (array([14.94]), [14.94])
+    (array([17.23]), [17.23])
     """
     settings = check_settings(method, electronic_temperature)
     checked = check_structures(molecules, method)
@@ -147,7 +147,7 @@ def compute_hamiltonians(
         job, record = jobs[row], records[row]
         positions = np.frombuffer(job.positions).reshape(-1, 3)
         bare = bare_matrices(method, job.z, positions, job.charge)
-        record["overlap"], record["hamiltonian"] = bare
+        record["overlap"], record["hamiltonian"] = bare.overlap, bare.core
     if failed:
         warnings.warn(
             f"{len(failed)} molecules have no self-consistent state, and H0 stands in place of "

@@ -33,10 +33,19 @@ __all__ = [
 
 
 class BareMatrices(NamedTuple):
-    """Overlap and H0 (eV) of some atoms, each of shape (n_orbitals, n_orbitals)."""
+    """What is known of some atoms before any charge is.
+
+    Attributes
+    ----------
+    overlap, core : ndarray of shape (n_orbitals, n_orbitals)
+        Overlap and H0 (eV).
+    repulsion : float
+        Energy (eV) with which the atoms' cores repel each other.
+    """
 
     overlap: NDArray[np.float64]
     core: NDArray[np.float64]
+    repulsion: float
 
 
 @cache
@@ -60,19 +69,21 @@ def xtb_electrons(method: str, elements: Iterable[int]) -> NDArray[np.int64]:
 def bare_matrices(
     method: str, z: Sequence[int], positions: NDArray[np.float64], charge: int = 0
 ) -> BareMatrices:
-    """Overlap and H0 of atoms at positions in Å, where charges need not converge."""
+    """Overlap, H0 and repulsion of atoms at positions in Å; no charges have to converge."""
     module = load_tblite()
     unpaired = int(xtb_electrons(method, z).sum() - charge) % 2
     calculator = new_calculator(method, z, unpaired, charge)
     calculator.set("save-integrals", 1)
     calculator.set("max-iter", 1)
+    calculator.add("xtbml")
     calculator.update(positions=np.asarray(positions, dtype=np.float64) / BOHR_ANG)
     result = module.Result()
     # Of what stops after one cycle, the integrals are there all the same.
     with suppress(module.TBLiteRuntimeError):
         calculator.singlepoint(result)
     core = result.get("hamiltonian-matrix") * HARTREE_IN_EV
-    return BareMatrices(result.get("overlap-matrix"), core)
+    repulsion = result.get("post-processing-dict")["E_rep"].sum() * HARTREE_IN_EV
+    return BareMatrices(result.get("overlap-matrix"), core, float(repulsion))
 
 
 def free_levels(method: str, z: int) -> NDArray[np.float64]:
@@ -89,5 +100,6 @@ def scan_dimers(method: str, kind: tuple[int, int], distances: NDArray[np.float6
     with threadpool_limits(limits=1, user_api="openmp"):
         found = [bare_matrices(method, kind, where) for where in positions]
     return Dimers(
-        distances, np.stack([m.overlap for m in found]), np.stack([m.core for m in found])
-    )
+        distances, np.stack([m.overlap for m in found]), np.stack([m.core for m in found]),
+        np.array([m.repulsion for m in found]),
+    )  # fmt: skip

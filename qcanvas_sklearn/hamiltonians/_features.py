@@ -48,6 +48,8 @@ class Electrons:
         How many there are.
     charges : ChargeModel or None
         What tells how far dipoles reach.
+    repulsion : float
+        Energy (eV) with which the cores repel each other.
     """
 
     state: State
@@ -55,6 +57,7 @@ class Electrons:
     positions: NDArray[np.float64]
     n_electrons: int
     charges: ChargeModel | None
+    repulsion: float
 
     @cached_property
     def moments(self) -> Moments:
@@ -66,7 +69,7 @@ class Electrons:
         """Mulliken charges in e, shape (n_atoms,)."""
         shell_atom = self.moments.shell_atom
         more = self.state.moments[: len(shell_atom)]
-        return -np.bincount(shell_atom, more, len(self.orbitals.z))
+        return np.asarray(-np.bincount(shell_atom, more, len(self.orbitals.z)), np.float64)
 
     @cached_property
     def gross(self) -> NDArray[np.float64]:
@@ -157,7 +160,7 @@ def _bonds(electrons: Electrons, columns: Columns) -> NDArray[np.float64]:
     n = len(columns.elements)
     place = np.minimum.outer(kind, kind) * n + np.maximum.outer(kind, kind)
     summed = np.bincount(place.ravel(), electrons.bond_orders.ravel() / 2, n * n)
-    return summed.reshape(n, n)[np.triu_indices(n)]
+    return np.asarray(summed.reshape(n, n)[np.triu_indices(n)], np.float64)
 
 
 def _frontier(electrons: Electrons, columns: Columns) -> list[float]:
@@ -179,7 +182,13 @@ def _frontier_names(columns: Columns) -> list[str]:
 
 def _energies(electrons: Electrons, columns: Columns) -> list[float]:
     state = electrons.state
-    return [float(np.sum(state.density * state.core)), float(state.occupations @ state.levels)]
+    parts = [state.core_energy, state.charge_energy, electrons.repulsion]
+    return [*parts, sum(parts), float(state.occupations @ state.levels)]
+
+
+_ENERGY_NAMES = [
+    f"{kind}_energy_ev" for kind in ("core", "charge", "repulsion", "two_centre", "band")
+]
 
 
 def _dipole(electrons: Electrons, columns: Columns) -> list[float]:
@@ -209,7 +218,7 @@ FEATURES = {
     "populations": _Kind(_population_names, _populations),
     "bond_orders": _Kind(_bond_names, _bonds),
     "frontier": _Kind(_frontier_names, _frontier),
-    "energies": _Kind(lambda c: ["core_energy_ev", "band_energy_ev"], _energies),
+    "energies": _Kind(lambda c: _ENERGY_NAMES, _energies),
     "dipole": _Kind(lambda c: ["charge_dipole_d", "dipole_d"], _dipole),
     "composition": _Kind(
         lambda c: _by_element(c, "n"),

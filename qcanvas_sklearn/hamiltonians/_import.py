@@ -14,11 +14,13 @@ from ._blocks import layout_of
 from ._conventions import check_convention
 from ._packed import pack
 from ._proof import check_two_centre_share, prove_overlaps, repacked
+from ._rotations import check_turned_copies
 
-__all__ = ["read_matrices"]
+__all__ = ["SINGLE_PRECISION", "read_matrices"]
 
 #: Rest of an overlap, and asymmetry beside the largest element, that rounding explains.
-_TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
+SINGLE_PRECISION = 1e-5
+_TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): SINGLE_PRECISION}
 _ASYMMETRY = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}
 
 
@@ -47,18 +49,18 @@ def read_matrices(
         )
     convention = "qcanvas" if convention is None else convention
     check_convention(convention)
-    every = np.arange(len(molecules))
     given = _checked("matrix", matrices, molecules, basis)
-    values = repacked(molecules, basis, given, every, convention)
+    values = repacked(molecules, basis, given, convention)
     if overlaps is None or isinstance(overlaps, str):
         if overlaps not in (None, "orthogonal"):
             raise ValueError(
                 f"overlaps must be matrices, None or 'orthogonal', got {overlaps!r}"
             )
         check_two_centre_share(molecules, basis, given, convention)
+        check_turned_copies(molecules, basis, values)
         return values, None if overlaps is None else _identities(molecules, basis)
     known = _checked("overlap", overlaps, molecules, basis)
-    flat = repacked(molecules, basis, known, every, convention)
+    flat = repacked(molecules, basis, known, convention)
     if tolerance is None:
         tolerance = max((_TOLERANCE[item.dtype] for item in known), default=0.0)
     prove_overlaps(

@@ -58,11 +58,14 @@ class Dimers(NamedTuple):
         In Å, increasing.
     overlaps, cores : ndarray of shape (r, n, n)
         Of all orbitals of both atoms; H0 in eV.
+    repulsion : ndarray of shape (r,)
+        Energy (eV) of the cores.
     """
 
     distances: NDArray[np.float64]
     overlaps: NDArray[np.float64]
     cores: NDArray[np.float64]
+    repulsion: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,8 @@ class PairTable:
     shifts : ndarray of shape (r, s1 + s2)
         What the other atom adds to the level of each shell of the first and of the second
         element, in eV.
+    repulsion : ndarray of shape (r,)
+        Energy (eV) with which the cores repel each other.
     """
 
     shells: tuple[tuple[int, ...], tuple[int, ...]]
@@ -93,6 +98,7 @@ class PairTable:
     coupling: NDArray[np.float64]
     direct: NDArray[np.bool_]
     shifts: NDArray[np.float64]
+    repulsion: NDArray[np.float64]
 
     @property
     def names(self) -> list[str]:
@@ -152,22 +158,27 @@ class PairTable:
             [found - free for found, free in zip(on_site, levels, strict=True)], axis=1
         )
         coupling, direct = _couplings(overlap, core, means)
-        for column in (overlap, shifts, coupling[:, direct]):
-            column[-1] = 0.0
-        coupling[-1, direct] = 0.0
-        return cls(shells, dimers.distances, overlap, coupling, direct, shifts)
+        repulsion = dimers.repulsion.copy()
+        overlap[-1], shifts[-1], coupling[-1, direct], repulsion[-1] = 0.0, 0.0, 0.0, 0.0
+        return cls(shells, dimers.distances, overlap, coupling, direct, shifts, repulsion)
 
     @cached_property
     def _spline(self) -> Any:
-        columns = np.concatenate([self.overlap, self.coupling, self.shifts], axis=1)
+        columns = np.concatenate(
+            [self.overlap, self.coupling, self.shifts, self.repulsion[:, None]], axis=1
+        )
         degree = min(_DEGREE, (len(self.distances) - 1) // 2 * 2 - 1)
         return make_interp_spline(self.distances, columns, k=max(degree, 1))
 
     def _at(self, distances: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """Overlaps, couplings and shifts at distances, each of shape (p, ...)."""
+        """Overlaps, couplings, shifts and repulsion at distances, each of shape (p, ...)."""
         within = np.clip(distances, self.distances[0], self.distances[-1])
         n = self.overlap.shape[1]
-        return np.split(self._spline(within), [n, 2 * n], axis=1)
+        return np.split(self._spline(within), [n, 2 * n, 2 * n + self.shifts.shape[1]], axis=1)
+
+    def repulsion_at(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Repulsion of the cores in eV, shape (p,)."""
+        return self._at(distances)[3][:, 0]
 
     def shifts_at(
         self, distances: NDArray[np.float64]
@@ -192,7 +203,7 @@ class PairTable:
         first, second : ndarray of shape (p, s1) and (p, s2)
             Levels (eV) of the shells of the two atoms, where they are.
         """
-        overlap, coupling, _ = self._at(distances)
+        overlap, coupling, _, _ = self._at(distances)
         carried = overlap * _mean_levels(self.shells, first, second)
         return overlap, coupling * np.where(self.direct, 1.0, carried)
 

@@ -9,7 +9,7 @@ the orbitals, or another sign of one of them, destroys that form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,16 +23,26 @@ from ._conventions import CONVENTIONS, orbital_order, to_canonical
 from ._harmonics import bond_frames, rotation
 from ._packed import pack
 
-__all__ = ["Fault", "check_two_centre_share", "prove_overlaps", "two_centre_rest"]
+__all__ = [
+    "Fault",
+    "check_two_centre_share",
+    "fitting_conventions",
+    "prove_overlaps",
+    "repacked",
+    "two_centre_rest",
+]
 
 #: Matrix elements that are looked at together.
 _BATCH = 4_000_000
 #: Molecules on which other conventions are tried.
 _TRIALS = 50
-#: Matrices that are mostly of two centres in another convention, and so much less in the
-#: stated one, are in the other one. Kohn-Sham matrices of molecules leave a per cent of the
-#: squares or less in the right convention, and some half of them in the others.
-_MUCH_LESS, _MOSTLY = 2.0, 0.3
+#: Share of the squared off-site elements that need not be of two centres. Kohn-Sham matrices
+#: of molecules leave 0.1 to 5 per cent in the right order, the more the more diffuse the
+#: basis, and some 40 per cent or more in a wrong one: up to the first number a convention is
+#: believed to be the right one, beyond the second none is accepted.
+_PLAUSIBLE, _MAX_SHARE = 0.1, 0.2
+#: A convention that leaves so much less than the stated one is the right one.
+_MUCH_LESS = 2.0
 
 
 class Fault(NamedTuple):
@@ -223,16 +233,14 @@ def _refuse(
         f"shell {s} ({LETTERS[l]}) of atom {i} ({atom})"
         for s, l, i, atom in zip(fault.shells, shells, fault.atoms, atoms, strict=True)
     )
-    form = "proportional to 1" if fault.atoms[0] == fault.atoms[1] else "of Slater-Koster form"
+    if fault.atoms[0] != fault.atoms[1]:
+        form = "of Slater-Koster form"
+    else:
+        form = "proportional to 1" if shells[0] == shells[1] else "zero"
     rows = np.arange(len(molecules))
     rows = rows[np.argsort(np.abs(rows - fault.row), kind="stable")][:_TRIALS]
-    fitting = [
-        name
-        for name in CONVENTIONS
-        if _fault(
-            molecules[rows], basis, repacked(molecules, basis, given, rows, name)
-        ).rest <= tolerance
-    ]
+    given = [given[row] for row in rows.tolist()]
+    fitting = fitting_conventions(molecules[rows], basis, given, CONVENTIONS, tolerance)
     if fitting:
         advice = f"the overlaps would be right as convention {' or '.join(map(repr, fitting))}"
     else:
@@ -248,19 +256,30 @@ def _refuse(
     )
 
 
-def repacked(
+def fitting_conventions(
     molecules: Molecules,
     basis: Basis,
     given: Sequence[NDArray],
-    rows: NDArray[np.int64],
-    convention: str,
+    names: Iterable[str],
+    tolerance: float,
+) -> list[str]:
+    """Those of some conventions in which overlaps have the form that two centres allow."""
+    return [
+        name
+        for name in names
+        if _fault(molecules, basis, repacked(molecules, basis, given, name)).rest <= tolerance
+    ]
+
+
+def repacked(
+    molecules: Molecules, basis: Basis, given: Sequence[NDArray], convention: str
 ) -> NDArray[np.float64]:
-    """Packed matrices of some molecules, read in a convention."""
+    """Packed matrices, read in a convention."""
     parts = [np.zeros(0)]
-    for row in rows.tolist():
+    for row, matrix in enumerate(given):
         z = molecules.z[molecules.ptr[row] : molecules.ptr[row + 1]]
         order, signs = orbital_order(basis, z, convention)
-        parts.append(pack(to_canonical(np.asarray(given[row], np.float64), order, signs)))
+        parts.append(pack(to_canonical(np.asarray(matrix, np.float64), order, signs)))
     return np.concatenate(parts)
 
 
@@ -298,19 +317,27 @@ def check_two_centre_share(
     Raises
     ------
     ValueError
-        It names the convention in which most of them is of two centres.
+        It names the convention in which most of them is of two centres, if there is one.
     """
-    rows = np.arange(min(len(molecules), _TRIALS))
-    some = molecules[rows]
+    some, few = molecules[:_TRIALS], given[:_TRIALS]
     shares = {
-        name: _share(some, basis, repacked(molecules, basis, given, rows, name))
-        for name in CONVENTIONS
+        name: _share(some, basis, repacked(some, basis, few, name)) for name in CONVENTIONS
     }
     best = min(shares, key=lambda name: shares[name])
-    stated = shares[convention]
-    if shares[best] < _MOSTLY and stated > _MUCH_LESS * shares[best] + 1e-6:
-        raise ValueError(
-            f"in convention {convention!r} {stated:.1%} of the squared off-site Hamiltonians "
-            f"cannot come from two centres, in {best!r} {shares[best]:.1%}: the orbitals look "
-            f"as if they were in the order and signs of {best!r}"
+    stated, least = shares[convention], shares[best]
+    if least < _PLAUSIBLE and stated > _MUCH_LESS * least + 1e-6:
+        advice = (
+            f"in {best!r} {least:.1%}: the orbitals look as if they were in the order and "
+            f"signs of {best!r}"
         )
+    elif stated > _MAX_SHARE:
+        advice = (
+            f"where a Hamiltonian leaves {_MAX_SHARE:.0%} at most, and no known convention "
+            "fits better: is the order of the shells in `basis` that of the matrices?"
+        )
+    else:
+        return
+    raise ValueError(
+        f"in convention {convention!r} {stated:.1%} of the squared off-site Hamiltonians "
+        f"cannot come from two centres, {advice}"
+    )

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from .._npz import MAX_BYTES
 from ..structures import Molecules, save_atomically
@@ -145,10 +144,11 @@ class Hamiltonians(Spectra):
         cannot see changes nothing: a sign of a whole shell of all atoms of an element, and
         orders that a symmetry of all the molecules makes equal.
 
-        Without overlaps, most of each off-site block of a Hamiltonian is of two centres in
-        the right order only: a convention that explains far more than the stated one is
-        named, and the stated one refused. That finds a wrong convention, not every wrong
-        sign; and the levels are out of reach.
+        Without overlaps less can be said. Most of each off-site block of a Hamiltonian is of
+        two centres, in the right order only: a stated one in which far less is than in
+        another, or less than 80 %, is refused, which finds wrong conventions and shells but
+        not every wrong sign. Where a structure is there twice, turned, its Hamiltonians must
+        turn with it, which finds all. The levels are out of reach.
 
         Parameters
         ----------
@@ -365,29 +365,6 @@ class Hamiltonians(Spectra):
             )
         return self._matrix(self.overlap_values, i, convention)
 
-    def to_scipy(self, i: int, cutoff: float = 0.0) -> tuple[csr_array, csr_array | None]:
-        """Hamiltonian and overlap of one molecule as sparse arrays.
-
-        Parameters
-        ----------
-        i : int
-            Row of the record.
-        cutoff : float, default=0.0
-            Elements of at most this size are left out.
-
-        Returns
-        -------
-        hamiltonian : scipy.sparse.csr_array
-            In the record's unit.
-        overlap : scipy.sparse.csr_array or None
-            None where the record has none.
-        """
-        dense = [self.matrix(i)]
-        if self.overlap_values is not None:
-            dense.append(self.overlap(i))
-        sparse = [csr_array(np.where(np.abs(m) > cutoff, m, 0.0)) for m in dense]
-        return sparse[0], sparse[1] if len(sparse) > 1 else None
-
     # ------------------------------------------------- others like it, on disk
 
     def in_unit(self, unit: str) -> Hamiltonians:
@@ -406,7 +383,17 @@ class Hamiltonians(Spectra):
         return self._replace(values=freeze(self.values * factor), unit=unit)
 
     def with_overlaps(self, overlap_values: ArrayLike | None) -> Hamiltonians:
-        """The record with other overlaps: packed lower triangles, or None."""
+        """The record with other overlaps.
+
+        Parameters
+        ----------
+        overlap_values : array-like or None
+            Lower triangles, as the class has them; None for no overlaps.
+
+        Returns
+        -------
+        Hamiltonians
+        """
         return replace(self, overlap_values=overlap_values)  # type: ignore[arg-type]
 
     def with_values(self, values: ArrayLike, provenance: str = "") -> Hamiltonians:

@@ -36,6 +36,8 @@ class State:
         Overlap, H0 and converged Hamiltonian (eV).
     moments : ndarray
         Charges of shells in electrons more than in the free atom, dipoles, quadrupoles.
+    charge_energy : float
+        Energy of the moments in eV; 0 without self-consistency.
     converged : bool
         Whether they are self-consistent.
     cycles : int
@@ -49,6 +51,7 @@ class State:
     core: NDArray[np.float64]
     hamiltonian: NDArray[np.float64]
     moments: NDArray[np.float64]
+    charge_energy: float
     converged: bool
     cycles: int
 
@@ -56,6 +59,11 @@ class State:
     def density(self) -> NDArray[np.float64]:
         """Density matrix."""
         return (self.orbitals * self.occupations) @ self.orbitals.T
+
+    @cached_property
+    def core_energy(self) -> float:
+        """Tr(P H0) in eV."""
+        return float(np.sum(self.density * self.core))
 
 
 def fill(levels: NDArray[np.float64], n_electrons: float) -> NDArray[np.float64]:
@@ -112,8 +120,18 @@ def solve(
     -------
     State
         Where `converged` is False, the state of the last cycle.
+
+    Raises
+    ------
+    ValueError
+        If the overlap is not positive definite.
     """
     values, vectors = np.linalg.eigh(overlap)
+    if values[0] <= 0:
+        raise ValueError(
+            "the overlap is not positive definite, its smallest eigenvalue is "
+            f"{values[0]:.2g}; atoms are too close"
+        )
     root = (vectors / np.sqrt(values)) @ vectors.T
     mixer, x = _Mixer(), np.zeros(len(free))
     hamiltonian, converged, cycles = core, False, 0
@@ -129,9 +147,11 @@ def solve(
         converged = response is None or bool(np.abs(found - x).max() < TOLERANCE)
         x = mixer.next(x, found - x)
         cycles += 1
+    energy = 0.0 if response is None else response.energy(found)
     return State(
-        levels, orbitals, occupations, overlap, core, hamiltonian, found, converged, cycles
-    )
+        levels, orbitals, occupations, overlap, core, hamiltonian, found, energy, converged,
+        cycles,
+    )  # fmt: skip
 
 
 class _Mixer:

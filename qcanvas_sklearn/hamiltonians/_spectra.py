@@ -8,26 +8,52 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError, eigh
+from scipy.sparse import csr_array
 
 from ..structures import N_ORBITALS, Molecules
 from ..structures._arrays import freeze
 from ._basis import Basis, Orbitals
-from ._harmonics import bond_frames, rotation
+from ._harmonics import bond_frames
+from ._rotations import orbital_rotation
 
 __all__ = ["Spectra", "frontier_levels", "occupations"]
 
 
 class Spectra:
-    """Methods of a record that diagonalise its matrices."""
+    """Methods of a record that work on the matrices of one molecule after the other."""
 
     if TYPE_CHECKING:
         molecules: Molecules
         basis: Basis
+        overlap_values: NDArray[np.float64] | None
         n_electrons: NDArray[np.int64]
 
         def __len__(self) -> int: ...
         def matrix(self, i: int) -> NDArray[np.float64]: ...
         def overlap(self, i: int) -> NDArray[np.float64]: ...
+
+    def to_scipy(self, i: int, cutoff: float = 0.0) -> tuple[csr_array, csr_array | None]:
+        """Hamiltonian and overlap of one molecule as sparse arrays.
+
+        Parameters
+        ----------
+        i : int
+            Row of the record.
+        cutoff : float, default=0.0
+            Elements of at most this size are left out.
+
+        Returns
+        -------
+        hamiltonian : scipy.sparse.csr_array
+            In the record's unit.
+        overlap : scipy.sparse.csr_array or None
+            None where the record has none.
+        """
+        dense = [self.matrix(i)]
+        if self.overlap_values is not None:
+            dense.append(self.overlap(i))
+        sparse = [csr_array(np.where(np.abs(m) > cutoff, m, 0.0)) for m in dense]
+        return sparse[0], sparse[1] if len(sparse) > 1 else None
 
     def solve(self, i: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Levels and orbitals of one molecule: H C = S C E, in double precision.
@@ -198,12 +224,7 @@ def _populations(
         vector = np.asarray(axis, dtype=np.float64)
         if vector.shape != (3,) or not np.linalg.norm(vector) > 0:
             raise ValueError(f"axis must be a vector of three numbers, not zero, got {axis!r}")
-        turn = np.zeros_like(density)
-        frame = bond_frames(vector)
-        for start in np.flatnonzero(orbitals.m == -orbitals.l).tolist():
-            l = int(orbitals.l[start])
-            shell = slice(start, start + 2 * l + 1)
-            turn[shell, shell] = rotation(l, frame)
+        turn = orbital_rotation(orbitals, bond_frames(vector))
         density, overlap = turn @ density @ turn.T, turn @ overlap @ turn.T
     gross = np.einsum("ij,ji->i", density, overlap)
     width = max(N_ORBITALS, (int(orbitals.l.max(initial=0)) + 1) ** 2)

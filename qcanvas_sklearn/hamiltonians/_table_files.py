@@ -31,6 +31,7 @@ _LAYOUT = {
     "coupling": Spec("f", (None,)),
     "direct": Spec("b", (None,)),
     "shifts": Spec("f", (None,)),
+    "repulsion": Spec("f", (None,)),
     "charged": Spec("b", ("n",), optional=True),
     "charge_shells": Spec("f", (None, len(SHELL_NAMES)), optional=True),
     "charge_moments": Spec("f", (None, len(MOMENT_NAMES)), optional=True),
@@ -60,7 +61,7 @@ def members(fields: Mapping[str, Any]) -> dict[str, NDArray]:
         "method": np.array(fields["method"]),
         "provenance": np.array(fields["provenance"]),
     }
-    for name in ("overlap", "coupling", "direct", "shifts"):
+    for name in ("overlap", "coupling", "direct", "shifts", "repulsion"):
         arrays[name] = np.concatenate([getattr(table, name).ravel() for table in tables])
     charges: ChargeModel | None = fields["charges"]
     if charges is not None:
@@ -130,6 +131,7 @@ def _pairs(basis: Basis, arrays: Mapping[str, NDArray]) -> dict[tuple[str, str],
     )
     direct = _divided("direct", arrays["direct"], widths)
     shift = _divided("shifts", arrays["shifts"], [n * width for width in shifts])
+    repulsion = _divided("repulsion", arrays["repulsion"], [n] * len(kinds))
     return {
         (a, b): PairTable(
             (basis[a], basis[b]),
@@ -138,7 +140,8 @@ def _pairs(basis: Basis, arrays: Mapping[str, NDArray]) -> dict[tuple[str, str],
             coupling[k].reshape(n, -1),
             direct[k],
             shift[k].reshape(n, -1),
-        )  # fmt: skip
+            repulsion[k],
+        )
         for k, (a, b) in enumerate(kinds)
     }
 

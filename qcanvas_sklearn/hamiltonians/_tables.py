@@ -18,7 +18,7 @@ from .._npz import MAX_BYTES
 from ..datasets._xtb_jobs import check_elements, check_settings
 from ..elements import SYMBOLS, atomic_numbers, symbols
 from ..structures import Molecules, check_molecules, save_atomically
-from ._assembly import assemble
+from ._assembly import assemble, repulsion
 from ._basis import LETTERS, Basis
 from ._charged import Charged
 from ._charges import ChargeModel
@@ -77,7 +77,7 @@ class TwoCentreTables(Charged):
     TwoCentreTables(GFN2-xTB; H, C, N, O, F, Ti; up to 16 Å; with charges)
     >>> integrals = tables.integrals("C", "O", [1.2, 2.4])
     >>> integrals["overlap"]["ppπ"].round(3).tolist()
-    [0.199, 0.015]
+    [0.222, 0.012]
     """
 
     basis: Basis
@@ -359,14 +359,35 @@ class TwoCentreTables(Charged):
         >>> from qcanvas_sklearn.hamiltonians import TwoCentreTables
         >>> hf = Molecules.from_lists([["H", "F"]], [[[0, 0, 0], [0, 0, 0.92]]])
         >>> TwoCentreTables.load().hamiltonians(hf).gap().round(2)
-        array([15.69])
+        array([19.71])
         """
         molecules = self.check(X)
         overlap, core = assemble(molecules, self.basis, self.levels, self.pairs)
         return Hamiltonians(
-            molecules, self.basis, core, overlap, "eV", self._count(molecules),
-            f"two-centre H0 of {self.provenance}",
+            molecules, self.basis, core, overlap,
+            n_electrons=self._count(molecules),  # type: ignore[arg-type]
+            provenance=f"two-centre H0 of {self.provenance}",
         )  # fmt: skip
+
+    def repulsion(self, X: Any) -> NDArray[np.float64]:
+        """Energies with which the cores of molecules repel each other.
+
+        Parameters
+        ----------
+        X : Molecules, PairData, list of ase.Atoms, or PyG data
+            The structures.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In eV.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`check`.
+        """
+        return repulsion(self.check(X), self.basis, self.pairs)
 
     def _count(self, molecules: Molecules) -> NDArray[np.float64]:
         """Electrons of each molecule."""

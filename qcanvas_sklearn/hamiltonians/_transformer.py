@@ -66,7 +66,8 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
         - "frontier": how much of HOMO and LUMO is on each element, and the sums of the
           squared shares of atoms, which are 1 for one atom; levels within about 0.1 eV are
           averaged over;
-        - "energies" (eV): Tr(P H0) and the sum of the filled levels;
+        - "energies" (eV): Tr(P H0), energy of the charges, repulsion of the cores, the sum
+          of these three, and that of the filled levels;
         - "dipole" (D): magnitude of the dipole of the charges, and of all, about the mean
           of the positions;
         - "composition": atoms of each element.
@@ -104,6 +105,9 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
     >>> model.fit(X[:50], y[:50]).score(X[50:100], y[50:100]) > 0.97
     True
     """
+
+    tables_: TwoCentreTables
+    elements_: NDArray[np.int64]
 
     def __init__(
         self,
@@ -198,9 +202,7 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
         return np.concatenate([part.values for part in done])
 
     def _columns(self) -> Columns:
-        return Columns(
-            tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels)
-        )
+        return Columns(tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels))
 
     def _check_elements(self, molecules: Molecules) -> None:
         new = np.setdiff1d(molecules.elements, self.elements_)
@@ -242,6 +244,7 @@ def _describe(
 ) -> _Done:
     """Features of some molecules."""
     rows, converged = [], []
+    repulsion = tables.repulsion(molecules).tolist()
     # Matrices this small take longer on more than one thread.
     with threadpool_limits(limits=1, user_api="blas"):
         for i, state in enumerate(tables.states(molecules, scc=scc)):
@@ -249,7 +252,7 @@ def _describe(
             orbitals = tables.basis.orbitals(molecules.z[atoms])
             electrons = Electrons(
                 state, orbitals, molecules.positions[atoms], round(state.occupations.sum()),
-                tables.charges if tables.covers(molecules.elements) else None,
+                tables.charges if tables.covers(molecules.elements) else None, repulsion[i],
             )  # fmt: skip
             rows.append(feature_values(features, electrons, columns))
             converged.append(state.converged)

@@ -13,11 +13,12 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble(nn.Module):
-    """Members of one architecture, each with weights of its own, computed together.
+    """Members of one architecture, each with weights of its own, that train together.
 
-    The weights of all members are stacked and the network is mapped over them, so that
-    every layer is one batched product. Random numbers (dropout, the drawn order of the
-    atoms) differ between members.
+    In training the weights of all members are stacked and the network is mapped over them,
+    so that every layer is one batched product. Random numbers (dropout, the drawn order of
+    the atoms) differ between members. Predictions come in large batches, which are computed
+    faster member by member.
 
     Parameters
     ----------
@@ -47,14 +48,34 @@ class Ensemble(nn.Module):
         (n_members, N, 3), which are given to each member apart: slopes of one member's
         outputs are then told from those of the others by one backward pass.
         """
+        positions = inputs.get("positions")
+        own = {} if positions is None or positions.ndim < 3 else {"positions": positions}
+        if self.training:
+            return self.stacked(inputs, own)
+        outputs = [
+            member(**{**inputs, **{name: value[k] for name, value in own.items()}})
+            for k, member in enumerate(self.members)
+        ]
+        return torch.stack(outputs, dim=1)
+
+    def stacked(
+        self, inputs: Mapping[str, Tensor], own: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """The same by batched products over the members.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor
+            What all members take.
+        own : mapping of str to Tensor, optional
+            What each takes by itself, the members along the first axis.
+        """
         first = self.members[0]
         each = [dict(member.named_parameters()) for member in self.members]
         stacked = {name: torch.stack([weights[name] for weights in each]) for name in each[0]}
 
-        positions = inputs.get("positions")
-        own = {} if positions is None or positions.ndim < 3 else {"positions": positions}
-
         def member(weights: dict[str, Tensor], own: dict[str, Tensor]) -> Tensor:
             return functional_call(first, weights, kwargs={**inputs, **own})
 
-        return torch.vmap(member, out_dims=1, randomness="different")(stacked, own)
+        mapped = torch.vmap(member, out_dims=1, randomness="different")
+        return mapped(stacked, dict(own or {}))

@@ -52,7 +52,8 @@ class SwapSymmetric(nn.Module):
     with the parity :math:`p = \pm 1` of each target; those of parity 0 (not known) are
     :math:`g(A, B)`. While training, one of the two terms is drawn for each row, which costs
     one pass and augments the data; in evaluation, and where some parities are known and
-    others not, both are computed.
+    others not, both are computed. A network that has both for the price of one says so by a
+    method ``both_orders``, which is asked in evaluation.
 
     Parameters
     ----------
@@ -90,8 +91,12 @@ class SwapSymmetric(nn.Module):
         swapped = swap_atoms(inputs, self.mirrored)
         if self.training and self.draws:
             return self._drawn(inputs, swapped)
-        outputs = self.network(**inputs)
-        both = (outputs + self.parity * self.network(**swapped)) / 2
+        both_orders = getattr(self.network, "both_orders", None)
+        if both_orders is not None and not self.training:
+            outputs, exchanged = both_orders(**inputs)
+        else:
+            outputs, exchanged = self.network(**inputs), self.network(**swapped)
+        both = (outputs + self.parity * exchanged) / 2
         return both if self.draws else torch.where(self.parity == 0, outputs, both)
 
     def _drawn(self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]) -> Tensor:

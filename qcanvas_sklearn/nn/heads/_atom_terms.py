@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..layers import mlp
 
-__all__ = ["AtomTerms", "ReadOut", "with_channel_means"]
+__all__ = ["AtomTerms", "ReadOut", "atom_by_atom", "with_channel_means"]
 
 
 class AtomTerms(nn.Module):
@@ -57,12 +57,29 @@ class AtomTerms(nn.Module):
 
     def forward(self, features: Tensor, pair: Tensor) -> Tensor:
         """Map atoms (b, 2, n_element + n_atom), scalars last, and (b, n_pair)."""
-        own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        return self._added(features, self._responses(features), pair)
+
+    def both_orders(self, features: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """The terms of the atoms in this order and in the other."""
+        responses = self._responses(features)
+        turned = None if responses is None else responses.flip(1)
+        return (
+            self._added(features, responses, pair), self._added(features.flip(1), turned, pair)
+        )  # fmt: skip
+
+    def _responses(self, features: Tensor) -> Tensor | None:
+        """Products (b, 2, n_response) of coefficients and scalars, where there are any."""
         if not self.n_atom:
-            return own
+            return None
+        return torch.stack([self._response(own) for own in atom_by_atom(features)], dim=1)
+
+    def _response(self, features: Tensor) -> Tensor:
         element, scalars = features.tensor_split([-self.n_atom], dim=-1)
-        responses = self.coefficients(element) * self.scalars(scalars)
-        return own + self.response(responses.flatten(1))
+        return self.coefficients(element.contiguous()) * self.scalars(scalars.contiguous())
+
+    def _added(self, features: Tensor, responses: Tensor | None, pair: Tensor) -> Tensor:
+        own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        return own if responses is None else own + self.response(responses.flatten(1))
 
 
 class ReadOut(nn.Module):
@@ -90,6 +107,15 @@ class ReadOut(nn.Module):
     def forward(self, read: Tensor, features: Tensor, pair: Tensor) -> Tensor:
         """Map (b, sizes[0]), atoms (b, 2, n_element + n_atom) and (b, n_pair)."""
         return self.own(features, pair) + self.interaction(read)
+
+
+def atom_by_atom(features: Tensor) -> Sequence[Tensor]:
+    """Features (b, k) of the first atoms and of the second ones, from (b, 2, k).
+
+    Products of matrices round by where a row lies: with both atoms in one product, exchange
+    symmetry would not hold to the last bit.
+    """
+    return [own.contiguous() for own in features.unbind(1)]
 
 
 def with_channel_means(pair: Tensor, image: Tensor | None) -> Tensor:

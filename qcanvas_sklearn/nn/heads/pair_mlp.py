@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..layers import AtomFeatures, mlp
 from ..radial import GaussianBasis
-from ._atom_terms import AtomTerms
+from ._atom_terms import AtomTerms, atom_by_atom
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
 
@@ -125,10 +125,26 @@ class PairMLP(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         features = self.atom(z, atom)
+        even, odd = self._interaction(features, z, pair, vector)
+        return self.own(features, pair) + self.log_gain.exp() * (even + odd)
+
+    def both_orders(
+        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the atoms in this order and in the other, for little more than one."""
+        features = self.atom(z, atom)
+        even, odd = self._interaction(features, z, pair, vector)
+        own, exchanged = self.own.both_orders(features, pair)
+        gain = self.log_gain.exp()
+        return own + gain * (even + odd), exchanged + gain * (even - odd)
+
+    def _interaction(
+        self, features: Tensor, z: Tensor, pair: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Even and odd part, without the gain, of what the atoms do to each other."""
         radial = self.radial(vector.norm(dim=-1))
-        a, b = self.atoms(features).unbind(1)
+        a, b = (self.atoms(own) for own in atom_by_atom(features))
         product = self.atom.descriptors[z].prod(dim=1)
         entering = [symmetric_pool(a, b), product, pair, radial]
         h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
-        interaction = self.even(h) + self.odd(self.gate(h) * (a - b))
-        return self.own(features, pair) + self.log_gain.exp() * interaction
+        return self.even(h), self.odd(self.gate(h) * (a - b))

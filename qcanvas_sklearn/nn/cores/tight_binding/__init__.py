@@ -4,13 +4,13 @@ from .blocks import Pencil
 from .bond_length import bond_length
 from .eigen import generalized_eigh
 from .elements import BOHR_PER_ANGSTROM, shells_of
+from .features import state_features
 from .gaussians import GaussianBasis, integral_list
 from .hamiltonian import ABSENT_EV
 from .labels import state_labels
 from .members import QUANTITIES, MemberState, TightBindingMembers, in_order, quantities_of
 from .module import State, TightBinding
 from .prefit import prefit
-from .residual import ResidualNet, state_features
 from .supervision import TERMS, Term, compared, computed_columns, population_columns
 from .targets import state_targets
 
@@ -22,7 +22,6 @@ __all__ = [
     "GaussianBasis",
     "MemberState",
     "Pencil",
-    "ResidualNet",
     "State",
     "Term",
     "TightBinding",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 from .elements import BOHR_PER_ANGSTROM
 from .hamiltonian import PairHamiltonian
 from .module import TightBinding
-from .residual import ResidualNet
 
 __all__ = ["BondLengthStart", "bond_length"]
 
@@ -18,6 +18,12 @@ __all__ = ["BondLengthStart", "bond_length"]
 RANGE = (0.5, 10.0)
 #: Size of an element's own column beside standardised ones.
 OWN_COLUMN = 3.0
+#: Largest size of a column: unusual elements must not lie far from all others.
+LARGEST_COLUMN = 6.0
+#: Widths of the hidden layers of a start.
+HIDDEN = (96, 96)
+#: Typical departure in Å of a bond length from the sum of the radii.
+DEPARTURE = 0.4
 
 
 # There are no forward derivatives of tensors of the inference mode.
@@ -114,13 +120,31 @@ class BondLengthStart(nn.Module):
         self.register_buffer("columns", torch.cat(known, 1), persistent=False)
         self.register_buffer("radius", radius, persistent=False)
         self.register_buffer("electrons", electrons, persistent=False)
-        self.net = ResidualNet(
-            self.columns.shape[1], 2, [1], torch.tensor([0.4]), hidden=96, depth=2, seed=seed
-        )
+        self.layers = _layers(2 * self.columns.shape[1] + 2, seed)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Bond lengths (n,) in Å of pairs z (n, 2)."""
+        """Bond lengths (n,) in Å of pairs z (n, 2), float64."""
         sums = self.radius[z].sum(1)
         odd = self.electrons[z].sum(1) % 2
         pair = torch.stack([sums - 2.5, odd - 0.5], dim=1)
-        return sums + self.net(self.columns[z], pair)[:, 0]
+        left, right = self.columns[z].unbind(1)
+        out = self._seen(left, right, pair) + self._seen(right, left, pair)
+        return sums + (out * DEPARTURE).double() / 2
+
+    def _seen(self, first: Tensor, second: Tensor, pair: Tensor) -> Tensor:
+        columns = torch.cat([first, second, pair], dim=1).clamp(-LARGEST_COLUMN, LARGEST_COLUMN)
+        return self.layers(columns.to(next(self.layers.parameters())))[:, 0]
+
+
+def _layers(n_columns: int, seed: int) -> nn.Sequential:
+    """Dense layers with one output, which is zero at first."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = (n_columns, *HIDDEN, 1)
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes):
+        layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+        nn.init.kaiming_uniform_(layer.weight, 5**0.5, generator=generator)
+        nn.init.zeros_(layer.bias)
+        layers += [layer, nn.SiLU()]
+    nn.init.zeros_(layer.weight)
+    return nn.Sequential(*layers[:-1])

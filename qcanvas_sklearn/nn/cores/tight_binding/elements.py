@@ -49,8 +49,9 @@ def shells_of(
     -------
     ndarray of bool, shape (104, 4)
         Elements that do not occur have the shells that are usual in a minimal valence
-        basis: s; p from Li on; d in the d block and from Al to Br; f in the f block,
-        unless no given element has f electrons.
+        basis: s; p from Li on; d in the d block, from Al to Kr, and in heavier noble gases,
+        whose pairs would have no empty orbital else; f in the f block. A shell that no given
+        element has is left out.
 
     Examples
     --------
@@ -65,6 +66,7 @@ def shells_of(
     usual[3:, 1] = True
     usual[:, 2] = (block == "d") | (block == "f")
     usual[:, 2] |= (group >= 13) & np.isin(period, (3, 4)) & (number > 13)
+    usual[:, 2] |= (group == 18) & (period > 4)
     usual[:, 3] = property_values(_SHELLS[3]) > 0
     if z is None or shell_populations is None:
         return usual

@@ -166,7 +166,7 @@ class PairHamiltonian(nn.Module):
         return (self.reference + shift)[z]
 
     def forward(
-        self, z: Tensor, distance: Tensor, primitives: Tensor | None = None
+        self, z: Tensor, distance: Tensor, integrals: tuple[Tensor, Tensor] | None = None
     ) -> Geometry:
         """Everything that follows from the elements and the distance.
 
@@ -176,15 +176,13 @@ class PairHamiltonian(nn.Module):
             Atomic numbers.
         distance : Tensor of shape (n,)
             Distances in Å.
-        primitives : Tensor, optional
-            ``basis.overlaps`` of these distances, where they are at hand.
+        integrals : tuple of Tensor, optional
+            From :meth:`integrals`, where overlaps of primitives are at hand.
         """
         r = distance * BOHR_PER_ANGSTROM
         a, b = z.unbind(1)
         correction = self.net(a, b, r)
-        if primitives is None:
-            primitives = self.basis.overlaps(r)
-        overlap, hopping = self._integrals(a, b, primitives)
+        overlap, hopping = integrals or self.integrals(z, self.basis.overlaps(r))
         hopping = hopping * (1 + HOPPING_REACH * torch.tanh(correction["hopping"]))
         reach = 1.5 * self.radius[z].sum(1)
         near = 1 / (1 + (r / reach) ** 6)
@@ -207,9 +205,19 @@ class PairHamiltonian(nn.Module):
         orbital = orbital * norm.rsqrt()[..., None] * shells
         return orbital, torch.einsum("lij,zlj->zli", self.white, self.transfer) * shells
 
-    def _integrals(self, a: Tensor, b: Tensor, primitives: Tensor) -> tuple[Tensor, Tensor]:
+    def integrals(self, z: Tensor, primitives: Tensor) -> tuple[Tensor, Tensor]:
+        """Overlaps and hopping before its correction, (n, n_integrals) each.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, 2), int64
+            Atomic numbers.
+        primitives : Tensor
+            ``basis.overlaps`` of the distances, or their derivatives: both are linear in it.
+        """
+        a, b = z.unbind(1)
         both = torch.stack(self._coefficients(), dim=-1)
-        left, right = both[a][:, self._left], both[b][:, self._right]
+        left, right = both[:, self._left][a], both[:, self._right][b]
         table = left.mT @ (primitives @ right)
         # Rows: orbital and transfer vector of a; columns: those of b.
         return table[..., 0, 0], table[..., 0, 1] + table[..., 1, 0]

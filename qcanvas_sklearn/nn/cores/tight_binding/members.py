@@ -136,19 +136,20 @@ class TightBindingMembers(nn.Module):
             near = torch.stack([start(z) for start in self.starts]).mean(0)
         else:
             shared = self[0].primitives(distance, rates=options.get("forces", False))
+        every = torch.arange(len(z), device=z.device)
         for k in range(len(self)):
-            every = torch.arange(len(z), device=z.device)
-            rows = every if rows_of is None else rows_of[k]
-            given = None if shells is None else shells[rows]
+            # All rows are taken as they are: copies of the primitives cost time.
+            own: Any = slice(None) if rows_of is None else rows_of[k]
+            given = None if shells is None else shells[own]
             if shared is not None:
                 assert distance is not None
-                slopes = None if shared[1] is None else shared[1][rows]
-                options["primitives"] = (shared[0][rows], slopes)
-                at = distance[rows]
+                slopes = None if shared[1] is None else shared[1][own]
+                options["primitives"] = (shared[0][own], slopes)
+                at = distance[own]
             else:
                 assert near is not None
-                at = bond_length(self[k], z[rows], near[rows])
-            yield MemberState(k, rows, self[k](z[rows], at, given, **options))
+                at = bond_length(self[k], z[own], near[own])
+            yield MemberState(k, every[own], self[k](z[own], at, given, **options))
 
     def forward(
         self, z: Tensor, distance: Tensor | None = None, shells: Tensor | None = None,

@@ -209,15 +209,18 @@ class TightBinding(nn.Module):
         """
         distance = distance.to(self.hamiltonian.energy)
         if not rates:
-            kept = None if primitives is None else primitives[0]
+            kept = None if primitives is None else self.hamiltonian.integrals(z, primitives[0])
             return self.hamiltonian(z, distance, kept), None
         overlaps, slopes = primitives or (None, None)
         if overlaps is None or slopes is None:
             overlaps, slopes = self.primitives(distance)
         assert slopes is not None
+        # Forward derivatives of products would multiply by zeros what does not depend on R.
+        both = (self.hamiltonian.integrals(z, kept) for kept in (overlaps, slopes))
         with forward_ad.dual_level():
             dual = forward_ad.make_dual(distance, torch.ones_like(distance))
-            out = self.hamiltonian(z, dual, forward_ad.make_dual(overlaps, slopes))
+            integrals = [forward_ad.make_dual(*own) for own in zip(*both, strict=True)]
+            out = self.hamiltonian(z, dual, (integrals[0], integrals[1]))
             parts = [forward_ad.unpack_dual(value) for value in out]
         return (
             Geometry(*(part.primal for part in parts)),
