@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from _hamiltonian_data import MIXED, gaussian_record
+from _hamiltonian_data import MIXED, gaussian_record, pyscf_record
 from scipy.stats import ortho_group
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -418,6 +418,16 @@ def test_any_basis_is_learned_with_its_own_overlaps(gaussians, reference):
     else:
         with pytest.raises(ValueError, match="needs the overlaps of the orbitals"):
             model.predict(gaussians.molecules)
+
+
+def test_matrices_of_density_functionals_are_learned_too():
+    """Several shells of one l, all electrons, in hartree: water and formaldehyde."""
+    y = pyscf_record()
+    before = regressor(reference="overlap", max_epochs=1, lr=1e-9).fit(y.molecules, y)
+    model = regressor(reference="overlap", max_epochs=150, lr=0.01).fit(y.molecules, y)
+    found = model.predict(y.molecules, overlaps=y)
+    assert (found.unit, found.n_electrons.tolist()) == ("hartree", [10, 16])
+    assert metrics.matrix_mae(y, found) < -0.2 * before.score(y.molecules, y)
 
 
 def test_tables_of_another_basis_are_refused(gaussians):
