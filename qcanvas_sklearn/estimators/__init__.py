@@ -7,6 +7,7 @@ from ._faenet import FAENetClassifier, FAENetRegressor
 from ._fusion import FusionClassifier, FusionRegressor
 from ._gatv2 import GATv2Classifier, GATv2Regressor
 from ._gotennet import GotenNetClassifier, GotenNetRegressor
+from ._hamiltonian import HamiltonianRegressor
 from ._pair_mlp import PairMLPClassifier, PairMLPRegressor
 from ._pair_transformer import PairTransformerClassifier, PairTransformerRegressor
 from ._qcanvas import QCanvasClassifier
@@ -30,6 +31,7 @@ __all__ = [
     "GATv2Regressor",
     "GotenNetClassifier",
     "GotenNetRegressor",
+    "HamiltonianRegressor",
     "PairMLPClassifier",
     "PairMLPRegressor",
     "PairTransformerClassifier",

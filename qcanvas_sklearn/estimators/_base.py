@@ -219,6 +219,10 @@ class NetEstimator(BaseEstimator):
     def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> NDArray[np.float64]:
         """Labels (n, t) of known targets; a target without any is no fault."""
 
+    def _labelled(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which rows have a label, (n,)."""
+        return np.asarray(np.isfinite(values).any(axis=1))
+
     def _first_labels(
         self, rows: Rows, values: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> None:
@@ -327,7 +331,7 @@ class NetEstimator(BaseEstimator):
         validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
     ) -> bool:  # fmt: skip
         """Train on rows with labels and set what is known then; whether it was broken off."""
-        usable = np.flatnonzero(np.isfinite(values).any(axis=1) & (weight > 0))
+        usable = np.flatnonzero(self._labelled(values) & (weight > 0))
         if not len(usable):
             raise ValueError("no row has both a label and a weight above zero")
         rows, values, weight = rows.take(usable), values[usable], weight[usable]

@@ -7,6 +7,7 @@ from .cores import EGNN, DenseGATv2Conv, DimeNetPlusPlus, FAENet, GATv2, GotenNe
 from .ensemble import Ensemble
 from .forces import EnergyForces
 from .heads import (
+    HamiltonianGotenNet,
     MoleculeDimeNet,
     MoleculeEGNN,
     MoleculeFAENet,
@@ -37,6 +38,7 @@ __all__ = [
     "FAENet",
     "GATv2",
     "GotenNet",
+    "HamiltonianGotenNet",
     "MoleculeDimeNet",
     "MoleculeEGNN",
     "MoleculeFAENet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORCES", "OUTPUT", "PENALTY", "SHARE"]
+__all__ = ["FORCES", "OFF_SITE", "ON_SITE", "OUTPUT", "PENALTY", "SHARE"]
 
 #: The block of what an estimator predicts; networks of this block alone return a tensor.
 OUTPUT = "y"
@@ -13,3 +13,6 @@ PENALTY = "penalty"
 #: Shares (b, m) of the rows in what the members of an ensemble learn; they count all alike
 #: where a network says nothing.
 SHARE = "share"
+#: Blocks of a Hamiltonian between the orbitals of one atom, and of two.
+ON_SITE = "on_site"
+OFF_SITE = "off_site"

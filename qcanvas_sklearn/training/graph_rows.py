@@ -16,8 +16,8 @@ __all__ = ["GraphRows"]
 
 #: Fields by what their first axis counts.
 _BY_ROW = ("charge", "group", "features")
-_BY_ATOM = ("z", "positions", "forces")
-_BY_EDGE = ("source", "target", "offset")
+_BY_ATOM = ("z", "positions", "forces", "atom")
+_BY_EDGE = ("source", "target", "offset", "pair", "overlap")
 #: Pairs of neighbours, and atoms, that are computed at a time.
 _MAX_EDGES = 2**13
 
@@ -51,7 +51,13 @@ class GraphRows:
     forces : (N, 3) or None
         Forces to learn from, NaN where a row has none.
     features : (n, k) or None
-        Numbers that describe the rows to a baseline; no network sees them.
+        What describes the rows to a baseline, indexed by row; no network sees it.
+    atom : (N, k) or None
+        Numbers that describe the atoms.
+    pair : (H, k) or None
+        Numbers that describe the pairs of neighbours, the same from either side.
+    overlap : (H, o * o) or None
+        Overlaps of the orbitals of the pairs of neighbours.
     """
 
     z: Any
@@ -65,6 +71,9 @@ class GraphRows:
     group: Any
     forces: Any = None
     features: Any = None
+    atom: Any = None
+    pair: Any = None
+    overlap: Any = None
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -101,7 +110,8 @@ class GraphRows:
         dict of str to Tensor
             ``z`` (N,), ``positions`` (N, 3), ``graph`` (N,) the row of each atom, ``charge``
             (b,), ``edge_index`` (2, E), of which the second half goes back the way of the
-            first, and, where something repeats, ``shift`` (E, 3).
+            first; where something repeats, ``shift`` (E, 3); and ``atom`` (N, k),
+            ``pair`` and ``overlap`` (E / 2, k) where the rows have them.
         """
         rows = torch.arange(len(self), device=self.ptr.device)[index]
         atoms, ptr = _ragged(self.ptr, rows)
@@ -121,14 +131,19 @@ class GraphRows:
         if self.offset is not None:
             offset = self.offset[edges]
             batch["shift"] = torch.cat([offset, -offset])
-        return batch
+        places = {"atom": atoms, "pair": edges, "overlap": edges}
+        return batch | {
+            name: getattr(self, name)[place]
+            for name, place in places.items()
+            if getattr(self, name) is not None
+        }
 
     def entries(self, level: str, index: Tensor) -> Tensor:
         """Positions of the labels of some rows among those of a level."""
         if level == "row":
             return index
-        ptr = torch.tensor(self.ptr) if isinstance(self.ptr, np.ndarray) else self.ptr
-        return _ragged(ptr, index)[0]
+        ptr = self.edge_ptr if level == "pair" else self.ptr
+        return _ragged(torch.tensor(ptr) if isinstance(ptr, np.ndarray) else ptr, index)[0]
 
     def pieces(self) -> Iterator[slice]:
         """Rows that are computed at a time, by their edges."""

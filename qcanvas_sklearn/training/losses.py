@@ -26,6 +26,11 @@ def _pseudo_huber(output: Tensor, target: Tensor, reduction: str = "none") -> Te
     return error.square() / (1 + torch.sqrt(1 + error.square()))
 
 
+def _l1_mse(output: Tensor, target: Tensor, reduction: str = "none") -> Tensor:
+    error = output - target
+    return error.abs() + error.square()
+
+
 #: Deviation, in mean absolute deviations of the labels, below which "huber" is quadratic.
 _HUBER_DEVIATION = 0.1
 
@@ -36,6 +41,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "absolute_error": functional.l1_loss,
     "squared_error": functional.mse_loss,
     "pseudo_huber": _pseudo_huber,
+    "l1_mse": _l1_mse,
     "log_loss": _log_loss,
 }
 
@@ -53,10 +59,11 @@ class MaskedLoss(nn.Module):
 
     Parameters
     ----------
-    loss : {"smooth_l1", "huber", "absolute_error", "squared_error", "pseudo_huber", "log_loss"}
-        Element-wise loss. "smooth_l1" and "huber" are quadratic for errors below 1 and 0.1,
-        and rise with slope 1 beyond; "pseudo_huber" is :math:`\sqrt{1 + e^2} - 1`. The
-        outputs that "log_loss" takes are logits.
+    loss : str
+        Element-wise loss, one of :data:`LOSSES`. "smooth_l1" and "huber" are quadratic for
+        errors below 1 and 0.1, and rise with slope 1 beyond; "pseudo_huber" is
+        :math:`\sqrt{1 + e^2} - 1`, "l1_mse" :math:`|e| + e^2`. The outputs that "log_loss"
+        takes are logits.
     """
 
     def __init__(self, loss: str = "smooth_l1") -> None:

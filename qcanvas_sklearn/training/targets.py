@@ -23,12 +23,12 @@ class TargetBlock:
     Attributes
     ----------
     values : ndarray of shape (n, t), float64
-        Scaled labels, one line a row or an atom; NaN where missing.
+        Scaled labels, one line a row, an atom or a pair of atoms; NaN where missing.
     weight : ndarray of shape (n,), float64
         Weights of these lines, in any unit.
     name : str, default="y"
         Key of the network's output that they are compared with.
-    level : {"row", "atom"}, default="row"
+    level : {"row", "atom", "pair"}, default="row"
         What a line belongs to.
     factor : float, default=1.0
         Weight :math:`\lambda` of the block in the sum of losses.
@@ -37,7 +37,7 @@ class TargetBlock:
     values: NDArray[np.float64]
     weight: NDArray[np.float64]
     name: str = OUTPUT
-    level: Literal["row", "atom"] = "row"
+    level: Literal["row", "atom", "pair"] = "row"
     factor: float = 1.0
 
     def take(self, index: NDArray[np.int64]) -> TargetBlock:

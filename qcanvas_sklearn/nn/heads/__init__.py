@@ -2,6 +2,7 @@
 
 from .fusion import PairFusion
 from .gatv2 import PairGATv2
+from .hamiltonian import HamiltonianGotenNet
 from .molecule_graph import (
     MoleculeDimeNet,
     MoleculeEGNN,
@@ -18,6 +19,7 @@ from .quantumshellnet import QuantumShellNet
 from .vit import PairViT
 
 __all__ = [
+    "HamiltonianGotenNet",
     "MoleculeDimeNet",
     "MoleculeEGNN",
     "MoleculeFAENet",
