@@ -10,8 +10,8 @@ minute on one core.
 """
 
 # %%
-# Tables for H, C, N, O, F and Ti (GFN2-xTB) ship with the package, and are made of dimers alone.
-# They say how orbitals of two elements overlap and couple at every distance.
+# Tables for H, C, N, O, F and Ti (GFN2-xTB) ship with the package, made of dimers alone. They
+# say how orbitals of two elements overlap and couple at every distance.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -61,7 +61,7 @@ errors = {
     for name, model in models.items()
 }
 for name, values in errors.items():
-    print(f"{name}: {', '.join(f'{v:.3f} eV at {n}' for v, n in zip(values, sizes, strict=True))}")
+    print(f"{name}: {np.round(values, 3)} eV at {sizes} labels")
 
 # %%
 # Fifty gaps with what pairs know are worth more than all of them without.

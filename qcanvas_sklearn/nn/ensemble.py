@@ -56,7 +56,7 @@ class Ensemble(nn.Module):
             member(**{**inputs, **{name: value[k] for name, value in own.items()}})
             for k, member in enumerate(self.members)
         ]
-        return torch.stack(outputs, dim=1)
+        return _beside_each_other(outputs)
 
     def stacked(
         self, inputs: Mapping[str, Tensor], own: Mapping[str, Tensor] | None = None
@@ -79,3 +79,10 @@ class Ensemble(nn.Module):
 
         mapped = torch.vmap(member, out_dims=1, randomness="different")
         return mapped(stacked, dict(own or {}))
+
+
+def _beside_each_other(outputs: list[Any]) -> Any:
+    """Outputs of the members, or each of their blocks, along a second axis."""
+    if isinstance(outputs[0], Mapping):
+        return {name: torch.stack([out[name] for out in outputs], dim=1) for name in outputs[0]}
+    return torch.stack(outputs, dim=1)
