@@ -14,6 +14,11 @@ EXAMPLES = sorted(FOLDER.glob("plot_*.py"))
 # The command in the README runs the quickstart.
 SHORT = [path for path in EXAMPLES if path.name != "plot_quickstart.py"]
 
+NEEDED = {
+    "plot_sources.py": ["tblite"], "plot_hamiltonians.py": ["tblite"],
+    "plot_forces.py": ["ase"],
+}  # fmt: skip
+
 # Runs an example as a script, then draws what it would have shown.
 RUN = """
 import runpy, sys
@@ -48,8 +53,8 @@ def test_an_example_is_short_and_begins_with_a_title(path):
 @pytest.mark.parametrize("path", SHORT, ids=name)
 def test_an_example_runs_prints_and_draws(path, tmp_path):
     pytest.importorskip("matplotlib")
-    if path.name == "plot_sources.py":
-        pytest.importorskip("tblite")
+    for library in NEEDED.get(path.name, ()):
+        pytest.importorskip(library)
     run = subprocess.run(
         [sys.executable, "-c", RUN, path],
         env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},

@@ -224,6 +224,15 @@ def test_records_of_other_molecules_are_refused(true):
                 function(true, other)
 
 
+def test_shells_of_elements_that_do_not_occur_make_no_difference(true):
+    wider = Hamiltonians(
+        true.molecules, {**true.basis, "Ti": (2, 0, 1)}, true.values, true.overlap_values,
+        unit=true.unit, n_electrons=true.n_electrons,
+    )  # fmt: skip
+    assert wider.basis != true.basis
+    assert metrics.matrix_mae(true, wider) == 0
+
+
 @pytest.mark.parametrize(
     "function, option", [(metrics.matrix_mae, "part"), (metrics.level_mae, "levels")]
 )

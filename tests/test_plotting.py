@@ -16,9 +16,11 @@ from qcanvas_sklearn import (
     PairImageTransformer,
     PairMLPRegressor,
     TightBindingRegressor,
+    load_molecules,
     load_pairs,
 )
 from qcanvas_sklearn.elements import MAX_Z, SYMBOLS
+from qcanvas_sklearn.hamiltonians import TwoCentreTables
 from qcanvas_sklearn.images import CHANNEL_NAMES
 from qcanvas_sklearn.metrics import calibration_error, coverage_curve, interval_coverage
 from qcanvas_sklearn.model_selection import PairTypeSplit, PeriodSplit
@@ -26,6 +28,8 @@ from qcanvas_sklearn.plotting import (
     CalibrationDisplay,
     ChannelImportanceDisplay,
     GeneralizationGapDisplay,
+    HamiltonianDisplay,
+    LevelDisplay,
     MolecularOrbitalDisplay,
     PairImageDisplay,
     PairMatrixDisplay,
@@ -142,6 +146,10 @@ def makers(gap):
         "ChannelImportanceDisplay": ChannelImportanceDisplay(importances=IMPORTANCES).plot,
         "GeneralizationGapDisplay": GeneralizationGapDisplay(gaps=GAPS[:2]).plot,
         "TrainingCurveDisplay": TrainingCurveDisplay(history=HISTORY).plot,
+        "HamiltonianDisplay": HamiltonianDisplay(
+            matrices={"Hamiltonian": np.diag([-10.0, -9.0, -14.0])}, atoms=["C1", "C1", "O2"]
+        ).plot,
+        "LevelDisplay": LevelDisplay(levels={"true": [-12.0, -9.0, 1.0]}, n_occupied=2).plot,
         "MolecularOrbitalDisplay": MolecularOrbitalDisplay(levels=LEVELS, shells=SHELLS).plot,
         "PotentialCurveDisplay": PotentialCurveDisplay(
             curves=CURVES, references=CURVES[::2] + 0.1
@@ -802,3 +810,51 @@ def test_displays_of_states_need_a_model_of_states(network):
         MolecularOrbitalDisplay.from_estimator(
             TightBindingRegressor(), [["C", "O"]], row=3
         )
+
+
+# ---------------------------------------------------------------- Hamiltonians
+
+
+@pytest.fixture(scope="module")
+def hamiltonians():
+    molecules = load_molecules().data[3:6]
+    true = TwoCentreTables.load().self_consistent(molecules)
+    return true, true.with_values(true.values + 0.01)
+
+
+def test_a_hamiltonian_is_drawn_beside_its_prediction(hamiltonians):
+    true, predicted = hamiltonians
+    display = HamiltonianDisplay.from_hamiltonians(true, predicted, row=1)
+    assert [ax.get_title() for ax in display.ax_] == ["predicted", "computed", "error"]
+    matrix = true.in_unit("eV").matrix(1)
+    np.testing.assert_allclose(display.images_[1].get_array(), matrix)
+    assert display.images_[2].get_array().max() == pytest.approx(0.01)
+    atoms = [label.get_text() for label in display.ax_[0].get_xticklabels()]
+    assert len(atoms) == true.molecules.n_atoms[1] and atoms[0] == "C1"
+    named = [name for name in atoms if name]
+    assert len(set(named)) == len(named) > 1
+    check_print(display.figure_, 7)
+    assert len(HamiltonianDisplay.from_hamiltonians(true).images_) == 1
+
+
+def test_levels_are_drawn_as_they_are_filled(hamiltonians):
+    true, predicted = hamiltonians
+    display = LevelDisplay.from_hamiltonians(true, predicted)
+    segments = display.lines_[0].get_segments()
+    energies = [segment[0][1] for segment in segments]
+    np.testing.assert_allclose(energies, true[[0]].in_unit("eV").orbital_energies()[0])
+    colours = display.lines_[0].get_colors()
+    n_occupied = len(true[[0]].occupied()[0])
+    assert (colours[:n_occupied] == colours[0]).all()
+    assert (colours[n_occupied:] != colours[0]).any(axis=1).all()
+
+
+@pytest.mark.parametrize("display", [HamiltonianDisplay, LevelDisplay])
+def test_hamiltonians_that_do_not_fit_are_refused(display, hamiltonians):
+    true, predicted = hamiltonians
+    with pytest.raises(TypeError, match="true must be Hamiltonians, got ndarray"):
+        display.from_hamiltonians(np.eye(3))
+    with pytest.raises(ValueError, match="true holds 3 molecules, predicted 2"):
+        display.from_hamiltonians(true, predicted[:2])
+    with pytest.raises(ValueError, match="row=5 is not one of the 3"):
+        display.from_hamiltonians(true, row=5)

@@ -7,6 +7,7 @@ Every display is made by a class method ``from_…``, draws itself (again, on ot
 
 from ._calibration import CalibrationDisplay
 from ._gap import GeneralizationGapDisplay
+from ._hamiltonians import HamiltonianDisplay, LevelDisplay
 from ._importance import ChannelImportanceDisplay
 from ._orbitals import MolecularOrbitalDisplay
 from ._pair_image import PairImageDisplay
@@ -20,6 +21,8 @@ __all__ = [
     "CalibrationDisplay",
     "ChannelImportanceDisplay",
     "GeneralizationGapDisplay",
+    "HamiltonianDisplay",
+    "LevelDisplay",
     "MolecularOrbitalDisplay",
     "PairImageDisplay",
     "PairMatrixDisplay",
