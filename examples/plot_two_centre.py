@@ -43,10 +43,10 @@ print(f"gap without any label: {np.abs(bare - y)[test].mean():.3f} eV")
 models = {
     "composition": CompositionRegressor(),
     "SchNet from scratch": SchNetRegressor(
-        n_hidden=32, max_epochs=40, batch_size=16, random_state=0
+        n_hidden=32, max_epochs=25, batch_size=16, random_state=0
     ),
     "SchNet on two-centre levels": SchNetRegressor(
-        n_hidden=32, max_epochs=20, batch_size=16, baseline="two-centre", random_state=0
+        n_hidden=32, max_epochs=10, batch_size=16, baseline="two-centre", random_state=0
     ),
     "ridge on two-centre levels": make_pipeline(
         TwoCentreTransformer(), RidgeCV(np.logspace(-4, 4, 33))

@@ -151,8 +151,11 @@ def _first_features(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     found: list[Tensor] = []
 
     def look(_layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        # Atoms come together, or one by one.
         if not found and torch.equal(args[0][..., :MAX_Z], one_hot):
             found.append(output[:, 0])
+        elif not found and torch.equal(args[0][..., :MAX_Z], one_hot[:, 0]):
+            found.append(output)
 
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
