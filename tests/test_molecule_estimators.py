@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import Freezer
 
 import qcanvas_sklearn as q
 from qcanvas_sklearn import MoleculeKFold, load_molecules, load_pairs, load_trajectory
@@ -314,6 +315,17 @@ def test_cross_validation_with_forces(run):
         regressor("SchNet"), X, y, cv=2, params={"forces": lists}, error_score="raise"
     )
     assert np.isfinite(scores).all()
+
+
+def test_frozen_weights_stay_to_the_last_bit_with_forces(run):
+    X, y = run.data[:12], run.target[:12]
+    model = regressor("SchNet", warm_start=True, weight_decay=0.1).fit(X, y, forces=X.forces)
+    before = {k: v.clone() for k, v in model.net_.module_.state_dict().items()}
+    # A continued fit goes on counting epochs: "at" its first one is none that skorch knows.
+    freezer = Freezer("network.core.*", at=lambda net: True)
+    model.set_params(callbacks=[freezer]).fit(X, y, forces=X.forces)
+    changed = {k for k, v in model.net_.module_.state_dict().items() if (v != before[k]).any()}
+    assert changed and not any(name.startswith("network.core.") for name in changed)
 
 
 @pytest.mark.parametrize(
