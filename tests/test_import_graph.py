@@ -1,6 +1,7 @@
 """The rooms of the package: who imports whom, at the head of a module or inside a function."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def imported_rooms(path):
                 yield name[1]
 
 
+@cache
 def edges():
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):

@@ -80,7 +80,8 @@ def test_one_fit_predicts_whatever_make_of_molecules(family, molecules, energies
 
 @every_family
 def test_random_state_fixes_every_bit(family, molecules, energies):
-    one, two = (regressor(family).fit(molecules, energies).predict(molecules) for _ in "ab")
+    X, y = molecules[:20], energies[:20]
+    one, two = (regressor(family).fit(X, y).predict(X) for _ in "ab")
     assert (one == two).all()
 
 
