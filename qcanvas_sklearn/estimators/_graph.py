@@ -10,15 +10,13 @@ from typing import Any, ClassVar
 from torch import nn
 
 from ..inputs import InputSpec, MoleculeReader
+from ..nn.heads import READOUTS
 from ..targets import EXTENSIVE_LABELS, LABELS, MOLECULE_LABELS, ODD_LABELS
 from ._base import NetEstimator
 from ._checks import check_network_parameters
 from ._targets import TargetSpec
 
-__all__ = ["READOUTS", "GraphFamily"]
-
-#: How what atoms hold becomes what a molecule holds.
-READOUTS = ("sum", "mean", "attention", "dipole")
+__all__ = ["GraphFamily"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from .._npz import MAX_BYTES
 from ..structures import Molecules, save_atomically
 from ..structures._arrays import freeze, read_only, row_numbers
-from ..structures._ragged import atoms_of, equal
+from ..structures._ragged import atoms_of
+from ..structures._rows import RowRecord
 from ..targets import EV_PER
 from ._basis import Basis
 from ._blocks import ElementBlocks, Layout, element_blocks, layout_of
@@ -33,7 +34,7 @@ UNITS = ("eV", "hartree")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Hamiltonians(Spectra):
+class Hamiltonians(RowRecord, Spectra):
     """Matrices of molecules in a basis of atomic orbitals; one row a molecule.
 
     They are in canonical order (:class:`Basis`), and their lower triangles lie one behind
@@ -82,6 +83,8 @@ class Hamiltonians(Spectra):
     >>> hamiltonians.orbital_energies()[0].round(3).tolist(), hamiltonians.gap().round(3)
     ([-11.875, -2.5], array([9.375]))
     """
+
+    _rows_are: ClassVar[str] = "Hamiltonians"
 
     molecules: Molecules
     basis: Basis
@@ -223,11 +226,6 @@ class Hamiltonians(Spectra):
     def __len__(self) -> int:
         return len(self.molecules)
 
-    @property
-    def shape(self) -> tuple[int]:
-        """``(n,)``, as of a one-dimensional array."""
-        return (len(self),)
-
     def __getitem__(self, index: Any) -> Hamiltonians:
         rows = row_numbers(len(self), index)
         elements = atoms_of(self._layout.ptr, rows)
@@ -238,15 +236,6 @@ class Hamiltonians(Spectra):
             overlap_values=None if overlaps is None else freeze(overlaps[elements]),
             n_electrons=freeze(self.n_electrons[rows]),
         )
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.object_]:
-        """One-dimensional array of records of one row each."""
-        if dtype is not None and np.dtype(dtype) != object:
-            raise TypeError(f"Hamiltonians are no numbers of type {dtype}")
-        array = np.empty(len(self), dtype=object)
-        for i in range(len(self)):
-            array[i] = self[i]
-        return array
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} molecule{'s' * (len(self) != 1)}"]
@@ -259,17 +248,6 @@ class Hamiltonians(Spectra):
             parts.append(f"provenance={self.provenance!r}")
         return f"Hamiltonians({'; '.join(parts)})"
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Hamiltonians):
-            return NotImplemented
-        return all(
-            equal(getattr(self, field.name), getattr(other, field.name))
-            for field in fields(self)
-        )
-
-    # Records are compared by value, so they have no identity that could be a key.
-    __hash__ = None  # type: ignore[assignment]
-
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -279,9 +257,6 @@ class Hamiltonians(Spectra):
             if isinstance(value, np.ndarray):
                 freeze(value)
         self._set(state)
-
-    def __sklearn_clone__(self) -> Hamiltonians:
-        return self
 
     # --------------------------------------------------------- what they are
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,8 @@ from ._molecule_checks import check_arrays, check_geometry
 from ._molecule_files import from_members, members, read_members
 from ._molecule_labels import conform_table, conform_units
 from ._neighbours import Neighbours, neighbour_list
-from ._ragged import atoms_of, equal, fields_of_lists, pointers, rows_of_atoms
+from ._ragged import atoms_of, fields_of_lists, pointers, rows_of_atoms
+from ._rows import RowRecord
 
 __all__ = ["Molecules"]
 
@@ -33,7 +34,7 @@ _BY_ATOM = ("z", "positions", "forces")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Molecules(Convertible):
+class Molecules(RowRecord, Convertible):
     """Structures of any number of atoms: molecules, clusters, crystals; one row each.
 
     The atoms of all rows lie one behind the other in `z`, `positions` and `forces`;
@@ -100,6 +101,8 @@ class Molecules(Convertible):
     >>> molecules[1].formulas.tolist(), molecules.shape
     (['FH'], (2,))
     """
+
+    _rows_are: ClassVar[str] = "structures"
 
     z: NDArray[np.int64]
     positions: NDArray[np.float64]
@@ -181,11 +184,6 @@ class Molecules(Convertible):
     def __len__(self) -> int:
         return len(self.ptr) - 1
 
-    @property
-    def shape(self) -> tuple[int]:
-        """``(n,)``, as of a one-dimensional array."""
-        return (len(self),)
-
     def __getitem__(self, index: Any) -> Molecules:
         rows = row_numbers(len(self), index)
         atoms = atoms_of(self.ptr, rows)
@@ -197,15 +195,6 @@ class Molecules(Convertible):
         taken["labels"] = self.labels.take(rows).reset_index(drop=True)
         taken["atom_labels"] = self.atom_labels.take(atoms).reset_index(drop=True)
         return self._of(taken | {"units": self.units, "provenance": self.provenance})
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.object_]:
-        """One-dimensional array of records of one row each."""
-        if dtype is not None and np.dtype(dtype) != object:
-            raise TypeError(f"structures are no numbers of type {dtype}")
-        array = np.empty(len(self), dtype=object)
-        for i in range(len(self)):
-            array[i] = self[i]
-        return array
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} structures"]
@@ -223,17 +212,6 @@ class Molecules(Convertible):
             parts.append(f"provenance={self.provenance!r}")
         return f"Molecules({'; '.join(parts)})"
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Molecules):
-            return NotImplemented
-        return all(
-            equal(getattr(self, field.name), getattr(other, field.name))
-            for field in fields(self)
-        )
-
-    # Records are compared by value, so they have no identity that could be a key.
-    __hash__ = None  # type: ignore[assignment]
-
     def __getstate__(self) -> dict[str, Any]:
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         return state | {"z": self.z.astype(np.uint8), "units": dict(self.units)}
@@ -247,9 +225,6 @@ class Molecules(Convertible):
             if isinstance(value, np.ndarray):
                 freeze(value)
         self._set(state)
-
-    def __sklearn_clone__(self) -> Molecules:
-        return self
 
     # --------------------------------------------------------- what they are
 

@@ -1,5 +1,6 @@
 """What makes targets of features: networks of a pair of atoms, and of molecules."""
 
+from ._molecule_readout import READOUTS
 from .fusion import PairFusion
 from .gatv2 import PairGATv2
 from .hamiltonian import HamiltonianGotenNet
@@ -19,6 +20,7 @@ from .quantumshellnet import QuantumShellNet
 from .vit import PairViT
 
 __all__ = [
+    "READOUTS",
     "HamiltonianGotenNet",
     "MoleculeDimeNet",
     "MoleculeEGNN",
