@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _models import MODELS
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor
@@ -22,43 +23,14 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from qcanvas_sklearn import (
-    DimeNetRegressor,
-    EGNNRegressor,
     ElementPairKFold,
-    FAENetRegressor,
-    FusionRegressor,
-    GATv2Regressor,
-    GotenNetRegressor,
     LeaveElementOut,
     PairDescriptorTransformer,
     PairImageTransformer,
-    PairMLPRegressor,
-    PairTransformerRegressor,
     QCanvasRegressor,
-    QuantumShellNetRegressor,
-    SchNetRegressor,
-    ViTRegressor,
     load_pairs,
 )
 from qcanvas_sklearn.targets import MIN_HARDNESS_EV, identity_residuals
-
-TINY = {"n_hidden": 16, "max_epochs": 3, "random_state": 0}
-MODELS = {
-    "gatv2": GATv2Regressor(n_layers=1, **TINY),
-    "quantumshellnet": QuantumShellNetRegressor(n_filters=8, n_stages=1, **TINY),
-    "schnet": SchNetRegressor(n_layers=1, **TINY),
-    "egnn": EGNNRegressor(n_layers=1, **TINY),
-    "dimenet": DimeNetRegressor(n_layers=1, **TINY),
-    "faenet": FAENetRegressor(n_layers=1, **TINY),
-    "gotennet": GotenNetRegressor(n_layers=1, lr=3e-3, **TINY),
-    "fusion": FusionRegressor(n_layers=1, **TINY),
-    "pair_mlp": PairMLPRegressor(n_blocks=1, **TINY),
-    "qcanvas": QCanvasRegressor(
-        n_blocks=1, n_members=1, batch_size=64, lr=6e-3, dropout=0.0, tight_binding=None, **TINY
-    ),  # with tight binding: test_tight_binding_regressor.py
-    "pair_transformer": PairTransformerRegressor(n_layers=1, **TINY),
-    "vit": ViTRegressor(patch_size=16, n_layers=1, **TINY),
-}  # fmt: skip
 
 
 @pytest.fixture(params=MODELS)

@@ -14,7 +14,7 @@ import qcanvas_sklearn
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.elements import property_values
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 run_table, cells, models, report = map(
     import_module, ("run_table", "table.cells", "table.models", "table.report")

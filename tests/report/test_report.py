@@ -533,7 +533,7 @@ def test_without_jinja_the_error_says_what_to_install(ridge, monkeypatch):
 
 
 def test_every_file_that_is_no_code_is_packaged():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     packaging = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     package, globs = packaging["tool"]["setuptools"]["package-data"].popitem()
     packed = {path for glob in globs for path in (root / package).glob(glob)}

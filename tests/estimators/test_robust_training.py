@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _models import CLASSIFIERS, MODELS
 from sklearn.base import clone
 from sklearn.metrics import r2_score
-from test_classifiers import MODELS as CLASSIFIERS
-from test_estimators import MODELS
 
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor
 from qcanvas_sklearn.training import devices

@@ -4,9 +4,9 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from _models import MODELS
 from scipy.stats import norm
 from sklearn.base import clone
-from test_estimators import MODELS
 
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor, load_pairs
 from qcanvas_sklearn.nn import Ensemble

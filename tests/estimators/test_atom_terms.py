@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from _models import MODELS
 from sklearn.base import clone
 from skorch.callbacks import Callback
-from test_estimators import MODELS
 from torch import nn
 
 from qcanvas_sklearn import PairImageTransformer, load_pairs

@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 import pytest
-from test_molecules import make, random_molecules
+from _molecules import make, random_molecules
 
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.structures import Molecules, check_molecules, looks_like_molecules

@@ -6,11 +6,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from _models import MODELS
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
-from test_estimators import MODELS
 
 from qcanvas_sklearn import (
     PairImageTransformer,

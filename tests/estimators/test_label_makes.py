@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from _makes import CLASSES, MAKES, NUMBERS, VALUES
 from sklearn.base import clone
-from test_validation import CLASSES, MAKES, NUMBERS, VALUES
 
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor
 

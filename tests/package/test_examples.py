@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("plot_*.py"))
 # The command in the README runs the quickstart.
 SHORT = [path for path in EXAMPLES if path.name != "plot_quickstart.py"]

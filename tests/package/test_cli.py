@@ -23,7 +23,7 @@ from qcanvas_sklearn.datasets import (
     write_npz,
 )
 
-DATA = Path(__file__).parent / "data" / "dftbplus"
+DATA = Path(__file__).parents[1] / "data" / "dftbplus"
 BOHR_DEBYE = 2.541746473
 
 

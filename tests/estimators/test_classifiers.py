@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _models import CLASSIFIERS
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from test_estimators import MODELS
 
 import qcanvas_sklearn
 from qcanvas_sklearn import (
@@ -25,15 +25,6 @@ from qcanvas_sklearn import (
     load_pairs,
 )
 from qcanvas_sklearn.training import DenseRows, MaskedLoss, TargetBlock, TrainingData
-
-#: The classifier of each family, with the parameters of its tiny regressor.
-CLASSIFIERS = {}
-for name, regressor in MODELS.items():
-    kind = type(regressor).__name__.replace("Regressor", "Classifier")
-    classifier = getattr(qcanvas_sklearn, kind)()
-    shared = classifier.get_params().keys() - {"loss"}
-    parameters = {k: v for k, v in regressor.get_params(deep=False).items() if k in shared}
-    CLASSIFIERS[name] = classifier.set_params(**parameters)
 
 
 @pytest.fixture(params=CLASSIFIERS)

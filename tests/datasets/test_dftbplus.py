@@ -17,7 +17,7 @@ from qcanvas_sklearn.__main__ import main
 from qcanvas_sklearn.datasets import read_dftbplus, write_npz
 from qcanvas_sklearn.targets import HARTREE_IN_EV, LABELS, METAL_GAP_EV
 
-DATA = Path(__file__).parent / "data" / "dftbplus"
+DATA = Path(__file__).parents[1] / "data" / "dftbplus"
 ARRAYS = ("positions", "charges", "populations", "orbital_populations", "dipole")
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from _models import MODELS
 from sklearn.base import clone
-from test_estimators import MODELS
 
 from qcanvas_sklearn import PairMLPClassifier, PairMLPRegressor, load_pairs
 

@@ -5,14 +5,14 @@ from inspect import signature
 
 import numpy as np
 import pytest
+from _crysmtm_files import crysmtm_files, zip_of
+from _molecules import random_molecules
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from test_fetch_molecules import crysmtm_files, zip_of
-from test_molecules import random_molecules
 
 from qcanvas_sklearn import (
     BondLengthSplit,
