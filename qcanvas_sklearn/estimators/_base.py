@@ -473,7 +473,8 @@ class NetEstimator(BaseEstimator):
             0, 1 or 2 for pairs; 0 for the rows of a plain table, which holds no elements.
         """
         check_is_fitted(self, "net_")
-        return self._unseen(self.reader_.read(self, X)).sum(axis=1)
+        members = self.reader_.members_of(self, X)
+        return unseen_members(members, self.elements_).sum(axis=1)
 
     def _unseen(self, rows: Rows) -> NDArray[np.bool_]:
         return unseen_members(self.reader_.members(rows), self.elements_)

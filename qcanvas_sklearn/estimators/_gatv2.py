@@ -75,9 +75,7 @@ class GATv2Family(GraphFamily):
 
     _network: ClassVar[type[nn.Module]] = PairGATv2
     _molecule_network: ClassVar[type[nn.Module]] = MoleculeGATv2
-    _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "vector"), relative_populations=True
-    )
+    _spec: ClassVar[InputSpec] = InputSpec(("z", "atom", "pair", "vector"))
 
     n_hidden: int = 128
     n_layers: int = 3

@@ -122,6 +122,10 @@ class Reader(ABC, Generic[R]):
     def members(self, rows: R) -> NDArray[np.int64]:
         """What must be trained on to be predicted, shape (n, k): elements; 0 is nothing."""
 
+    def members_of(self, estimator: BaseEstimator, X: Any) -> NDArray[np.int64]:
+        """The same of `X` that is not read yet, shape (n, k)."""
+        return self.members(self.read(estimator, X))
+
     @abstractmethod
     def element_names(self, rows: R) -> list[str]:
         """Sorted symbols of the elements in the rows."""

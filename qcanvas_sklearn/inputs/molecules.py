@@ -48,14 +48,17 @@ class MoleculeReader(Reader[GraphRows]):
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules."""
+        rows = self._rows(self._checked(estimator, X))
+        return rows if learn else rows.without_forces()
+
+    def _checked(self, estimator: BaseEstimator, X: Any) -> Molecules:
         if not looks_like_molecules(X):
             raise TypeError(
                 f"this {type(estimator).__name__} was fitted on molecules, got "
                 f"{type(X).__name__}; pass a Molecules, a list of ase.Atoms or of "
                 "torch-geometric's Data (PairData.to_molecules() makes molecules of pairs)"
             )
-        rows = self._rows(check_molecules(X))
-        return rows if learn else rows.without_forces()
+        return check_molecules(X)
 
     def _rows(self, molecules: Molecules) -> GraphRows:
         cutoff = self.spec.cutoff
@@ -87,7 +90,11 @@ class MoleculeReader(Reader[GraphRows]):
         """By the groups of the record; without any, only equal rows belong together."""
         return np.asarray(rows.group)
 
-    def members(self, rows: GraphRows) -> NDArray[np.int64]:
+    def members_of(self, estimator: BaseEstimator, X: Any) -> NDArray[np.int64]:
+        """The different elements of each molecule, without its neighbours and features."""
+        return self.members(self._checked(estimator, X))
+
+    def members(self, rows: GraphRows | Molecules) -> NDArray[np.int64]:
         """The different elements of each row, in increasing order."""
         row_of_atom = np.repeat(np.arange(len(rows)), np.diff(rows.ptr))
         present = np.zeros((len(rows), MAX_Z + 1), dtype=bool)

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
-from qcanvas_sklearn import PairImageTransformer, load_pairs
+from qcanvas_sklearn import GATv2Regressor, PairImageTransformer, load_pairs
 from qcanvas_sklearn.elements import valence_orbital_populations
 from qcanvas_sklearn.nn.heads import PairMLP
 from qcanvas_sklearn.nn.heads._atom_terms import AtomTerms, ReadOut, with_channel_means
@@ -56,7 +56,8 @@ def test_every_family_has_terms_of_its_atoms(model, few_pairs):
     module, _ = fitted_network(model, few_pairs)
     terms = [part for part in module.modules() if isinstance(part, AtomTerms)]
     assert len(terms) == 1 and terms[0].n_atom > 0
-    assert model._spec.relative_populations
+    # Attention does better on whole populations, every other family on departures.
+    assert model._spec.relative_populations is not isinstance(model, GATv2Regressor)
 
 
 def test_without_the_interaction_outputs_are_linear_in_populations(model, few_pairs):
@@ -119,7 +120,7 @@ def test_the_terms_learn_what_elements_and_their_electrons_are_worth(model):
         free = valence_orbital_populations(z).sum(axis=-1)
         y = y + worth[z] + price[z] * (table[f"population_{atom}"].to_numpy() - free)
     fit, test = np.arange(len(X)) % 5 > 0, np.arange(len(X)) % 5 == 0
-    model.set_params(max_epochs=30, lr=0.03, callbacks=[TermsAlone()])
+    model.set_params(max_epochs=50, lr=0.03, callbacks=[TermsAlone()])
     model.set_params(parity=1, unseen_elements="allow").fit(table[fit], y[fit])
     assert model.score(table[test], y[test]) > 0.97
 
