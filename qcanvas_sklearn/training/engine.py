@@ -33,7 +33,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
-from .callbacks import Annealing, Divergence, EpochProgress
+from .callbacks import Annealing, Divergence, EpochProgress, Thawing
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
@@ -86,6 +86,8 @@ class TrainingPlan:
     callbacks: Sequence[Callback | tuple[str, Callback]]
     seed: int
     rates: Sequence[Rate] = ()
+    #: Parameters that are kept as they are at first, see :class:`Thawing`.
+    kept: Sequence[tuple[str, float]] = ()
     #: Part of the cycle in which the learning rate rises.
     warm_up: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
@@ -148,6 +150,8 @@ def _callbacks(
     if hasattr(net.module_, "anneal"):
         annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
         callbacks.append(("annealing", Annealing(annealed)))
+    if plan.kept:
+        callbacks.append(("thawing", Thawing(plan.kept)))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
             patience=plan.patience, threshold=0.0, load_best=True, sink=noop
