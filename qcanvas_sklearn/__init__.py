@@ -14,6 +14,7 @@ _PUBLIC = {
         "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
     ),  # fmt: skip
     "descriptors": ("MoleculeDescriptorTransformer", "MoleculeKernelTransformer"),
+    "encoders": ("EncoderTransformer",),
     "estimators": ("CompositionRegressor", "HamiltonianRegressor", "TightBindingRegressor", *(
         f"{family}{task}"
         for family in (

@@ -6,7 +6,8 @@ other fits: ``SchNetRegressor(pretrained=...)``. Files are of the safetensors fo
 that tells whether they fit; nothing in them is executed, and what was changed is refused.
 """
 
-from ._encoder import Encoder, check_covered
+from ._encoder import Encoder
 from ._shipped import describe, list
+from ._transformer import EncoderTransformer
 
-__all__ = ["Encoder", "check_covered", "describe", "list"]
+__all__ = ["Encoder", "EncoderTransformer", "describe", "list"]

@@ -220,10 +220,6 @@ class Encoder:
                 + "; set those of the encoder (Encoder.load(...).describe() shows all)"
             )
 
-    def check_elements(self, elements: Sequence[str]) -> None:
-        """Raise a ValueError that names elements which the weights were not trained on."""
-        check_covered(self.name, self.elements, elements)
-
     def _said(self) -> dict[str, Any]:
         """What a file says beside the weights."""
         scaling = None
@@ -239,14 +235,15 @@ class Encoder:
         return {"format": _FORMAT, **own, "input_scaling": scaling}
 
 
-def check_covered(name: str, known: Iterable[str], elements: Iterable[str]) -> None:
+def check_covered(
+    name: str, known: Iterable[str], elements: Iterable[str], advice: str = ""
+) -> None:
     """Raise a ValueError that names elements which an encoder was not trained on."""
     unseen = sorted({*elements} - {*known})
     if unseen:
         raise ValueError(
             f"encoder {name!r} was not trained on the elements {unseen}, but on "
-            f'{sorted(known)}; set unseen_elements="allow" to start theirs from weights that '
-            "were never trained"
+            f"{sorted(known)}{advice}"
         )
 
 

@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
@@ -20,13 +20,15 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from ..encoders import Encoder, check_covered
+from ..encoders import Encoder
+from ..encoders._encoder import check_covered
 from ..inputs import MoleculeReader, PairReader
+from ..nn import HamiltonianGotenNet
 from ..nn.encoding import READOUT, encoder_parameters, layers_below
 from ..training import Rate, Rows, Scaling, TrainingData, TrainingPlan
 from ._base import NetEstimator
 
-__all__ = ["PretrainedFamily", "SavesEncoder", "Trained"]
+__all__ = ["PretrainedFamily", "SavesEncoder", "Trained", "hamiltonian_encoder"]
 
 #: Arguments of a network's constructor that shape its read-out alone.
 _OF_READOUT = ("dropout", "n_outputs", "readout")
@@ -145,7 +147,7 @@ class PretrainedFamily(SavesEncoder):
             return super()._learn(*args, **kwargs)
         finally:
             # A fitted model has these weights, or better ones, and needs no file.
-            vars(self).pop("_encoder", None)
+            self.__dict__.pop("_encoder", None)
 
     def _first_read(self, X: Any) -> Rows:
         self._encoder = self._open_encoder()
@@ -154,8 +156,7 @@ class PretrainedFamily(SavesEncoder):
         if self._encoder is None:
             return rows
         self._encoder.check(self._family, self._encoder_kind(), self._encoded_with)
-        if self.unseen_elements == "error":
-            self._encoder.check_elements(self.reader_.element_names(rows))
+        self._check_covered(self._encoder.name, self._encoder.elements, rows)
         self.reader_.spec = replace(self.reader_.spec, scaling=self._encoder.input_scaling)
         return rows
 
@@ -193,8 +194,8 @@ class PretrainedFamily(SavesEncoder):
     ) -> bool:  # fmt: skip
         if not continuing:
             self.pretrained_report_ = None
-        elif self.pretrained_report_ is not None and self.unseen_elements == "error":
-            self._check_further_elements(rows)
+        elif (report := self.pretrained_report_) is not None:
+            self._check_covered(report["name"], [*report["elements"], *self.elements_], rows)
         plan = plan if self.pretrained is None else self._paced(plan)
         return super()._train(rows, values, weight, validation, plan, continuing, stream)
 
@@ -207,21 +208,23 @@ class PretrainedFamily(SavesEncoder):
             kept = {name: said[name] for name in ("name", "sha256", "elements")}
             self.pretrained_report_ = {**names, **kept}
 
-    def _networks(self, net: NeuralNet) -> list[nn.Module]:
+    def _networks(self, net: NeuralNet) -> list[Any]:
         """The networks in a net, one for each member."""
         kind = self._network_class()
         return [module for module in net.module_.modules() if isinstance(module, kind)]
 
-    def _check_further_elements(self, rows: Rows) -> None:
-        report = self.pretrained_report_
-        assert report is not None  # of a fit that began with an encoder
-        known = {*report["elements"], *self.elements_}
-        check_covered(report["name"], known, self.reader_.element_names(rows))
+    def _check_covered(self, name: str, known: Sequence[str], rows: Rows) -> None:
+        if self.unseen_elements == "error":
+            check_covered(
+                name, known, self.reader_.element_names(rows),
+                '; set unseen_elements="allow" to start from weights of theirs that were never '
+                "trained",
+            )  # fmt: skip
 
     def _paced(self, plan: TrainingPlan) -> TrainingPlan:
         """The plan with learning rates and epochs of rest of the encoder's layers."""
-        encoder = vars(self).get("_encoder")
-        names = (self.pretrained_report_ or {})["loaded"] if encoder is None else encoder.weights
+        encoder, report = self.__dict__.get("_encoder"), self.pretrained_report_
+        names = encoder.weights if encoder is not None else (report or {})["loaded"]
         below = layers_below(names)
         n = 1 + max(distance for _, distance in below)
         rates = [
@@ -247,8 +250,22 @@ class PretrainedFamily(SavesEncoder):
         return Trained(self._family, kind, self._encoded_with, weights, scaling)
 
 
+def hamiltonian_encoder(module: nn.Module) -> Trained:
+    """The encoder of a network of Hamiltonians, or of the first member of an ensemble."""
+    network = next(m for m in module.modules() if isinstance(m, HamiltonianGotenNet))
+    weights = {name: weight.numpy() for name, weight in network.molecule_encoder().items()}
+    n_elements, n_hidden = network.embed.weight.shape
+    params = {
+        "n_elements": n_elements - 1, "n_hidden": n_hidden,
+        "n_layers": len(network.core.layers), "n_heads": network.core.embed_steerable.n_heads,
+        "n_degrees": network.n_degrees, "n_radial": len(network.core.basis.centers),
+        "cutoff": network.cutoff,
+    }  # fmt: skip
+    return Trained("gotennet", "molecules", params, weights)
+
+
 @torch.no_grad()
-def _start_from(network: nn.Module, encoder: Encoder) -> dict[str, list[str]]:
+def _start_from(network: Any, encoder: Encoder) -> dict[str, list[str]]:
     """Load the weights of an encoder, and set all outputs to zero; names by what was done.
 
     Raises
@@ -265,7 +282,7 @@ def _start_from(network: nn.Module, encoder: Encoder) -> dict[str, list[str]]:
                 f"{tuple(parameter.shape)}"
             )
         parameter.copy_(torch.tensor(encoder.weights[name]))
-    network.readout.start_at_zero()  # type: ignore[operator]
+    network.readout.start_at_zero()
     return {
         "loaded": list(own),
         "skipped": [name for name in encoder.weights if name not in own],

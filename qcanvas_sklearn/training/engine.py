@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import dis
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from skorch.callbacks import (
     EarlyStopping,
     GradientNormClipping,
     LRScheduler,
+    ParamMapper,
     PrintLog,
 )
 from skorch.helper import predefined_split
@@ -162,8 +165,23 @@ def _callbacks(
         callbacks.append(("report", report))
     return callbacks + [
         callback if isinstance(callback, tuple) else (f"user_{i}", callback)
-        for i, callback in enumerate(copy.deepcopy(list(plan.callbacks)))
+        for i, callback in enumerate(_of_user(plan, len(net.history)))
     ]
+
+
+def _of_user(plan: TrainingPlan, done: int) -> list[Any]:
+    """Copies of the user's callbacks, which count the epochs of this training."""
+    callbacks = copy.deepcopy(list(plan.callbacks))
+    for callback in callbacks:
+        mapper = callback[1] if isinstance(callback, tuple) else callback
+        # skorch counts those before a continued fit, too, and would never come to the first.
+        if done and isinstance(mapper, ParamMapper) and mapper.at in range(1, sys.maxsize):
+            mapper.at = partial(_is_epoch, number=done + mapper.at)
+    return callbacks
+
+
+def _is_epoch(net: NeuralNet, number: int) -> bool:
+    return len(net.history) == number
 
 
 def _place(net: NeuralNet, device: torch.device) -> None:
@@ -305,13 +323,14 @@ def history_frame(net: NeuralNet) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "train_loss", "valid_loss", "lr", "seconds"])
 
 
-def evaluation_module(net: NeuralNet, device: torch.device) -> nn.Module:
-    """A copy of the network in evaluation mode, in the precision that it predicts in.
+def evaluation_module(net: NeuralNet | nn.Module, device: torch.device) -> nn.Module:
+    """A copy of a network in evaluation mode, in the precision that it predicts in.
 
     That is double precision where the device has it (convolutions stay in single), so that
     a row's prediction does not depend on the rows beside it.
     """
-    return copy.deepcopy(net.module_).to(device=device, dtype=precision(device)).eval()
+    module = net if isinstance(net, nn.Module) else net.module_
+    return copy.deepcopy(module).to(device=device, dtype=precision(device)).eval()
 
 
 class Predictor:
@@ -319,13 +338,13 @@ class Predictor:
 
     Parameters
     ----------
-    net : NeuralNet
-        A trained net; it is not changed.
+    net : NeuralNet or nn.Module
+        A trained net, or a network; it is not changed.
     device : torch.device
         Where to compute.
     """
 
-    def __init__(self, net: NeuralNet, device: torch.device) -> None:
+    def __init__(self, net: NeuralNet | nn.Module, device: torch.device) -> None:
         self.module = evaluation_module(net, device)
         self.device = device
 
