@@ -156,7 +156,6 @@ class PretrainedFamily(SavesEncoder):
         if self._encoder is None:
             return rows
         self._encoder.check(self._family, self._encoder_kind(), self._encoded_with)
-        self._check_covered(self._encoder.name, self._encoder.elements, rows)
         self.reader_.spec = replace(self.reader_.spec, scaling=self._encoder.input_scaling)
         return rows
 
@@ -193,10 +192,11 @@ class PretrainedFamily(SavesEncoder):
         validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
     ) -> bool:  # fmt: skip
         if not continuing:
-            self.pretrained_report_ = None
-        elif (report := self.pretrained_report_) is not None:
-            self._check_covered(report["name"], [*report["elements"], *self.elements_], rows)
-        plan = plan if self.pretrained is None else self._paced(plan)
+            self.pretrained_report_ = self._first_report()
+        if self.pretrained_report_ is not None:
+            learned = rows.take(np.flatnonzero(self._labelled(values) & (weight > 0)))
+            self._check_covered(learned, self.elements_ if continuing else [])
+            plan = self._paced(plan, self.pretrained_report_["loaded"])
         return super()._train(rows, values, weight, validation, plan, continuing, stream)
 
     def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
@@ -204,27 +204,37 @@ class PretrainedFamily(SavesEncoder):
         if self._encoder is not None:
             for network in self._networks(net):
                 names = _start_from(network, self._encoder)
-            said = self._encoder.describe()
-            kept = {name: said[name] for name in ("name", "sha256", "elements")}
-            self.pretrained_report_ = {**names, **kept}
+            assert self.pretrained_report_ is not None  # of a fit with an encoder
+            self.pretrained_report_ |= names
+
+    def _first_report(self) -> dict[str, Any] | None:
+        """What is known of the encoder before there is a network."""
+        encoder = self._encoder
+        if encoder is None:
+            return None
+        return {
+            "name": encoder.name, "sha256": encoder.sha256, "elements": list(encoder.elements),
+            "loaded": list(encoder.weights),
+        }  # fmt: skip
 
     def _networks(self, net: NeuralNet) -> list[Any]:
         """The networks in a net, one for each member."""
         kind = self._network_class()
         return [module for module in net.module_.modules() if isinstance(module, kind)]
 
-    def _check_covered(self, name: str, known: Sequence[str], rows: Rows) -> None:
+    def _check_covered(self, rows: Rows, also: Sequence[str]) -> None:
+        """Raise an error if there are elements that the weights were not trained on."""
+        report = self.pretrained_report_
+        assert report is not None  # of a fit that began with an encoder
         if self.unseen_elements == "error":
             check_covered(
-                name, known, self.reader_.element_names(rows),
+                report["name"], [*report["elements"], *also], self.reader_.element_names(rows),
                 '; set unseen_elements="allow" to start from weights of theirs that were never '
                 "trained",
             )  # fmt: skip
 
-    def _paced(self, plan: TrainingPlan) -> TrainingPlan:
+    def _paced(self, plan: TrainingPlan, names: Sequence[str]) -> TrainingPlan:
         """The plan with learning rates and epochs of rest of the encoder's layers."""
-        encoder, report = self.__dict__.get("_encoder"), self.pretrained_report_
-        names = encoder.weights if encoder is not None else (report or {})["loaded"]
         below = layers_below(names)
         n = 1 + max(distance for _, distance in below)
         rates = [
