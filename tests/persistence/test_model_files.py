@@ -1,5 +1,6 @@
 """Models that one can hand on: the same predictions elsewhere, and a card."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from _persisted import cases
@@ -63,12 +65,17 @@ np.savez(folder / "answers.npz", **out)
         return dict(file)
 
 
-@pytest.fixture
-def network():
-    """A small model that stands for all, fitted in two steps."""
+@pytest.fixture(scope="module")
+def fitted():
     X, y = _table()
     model = q.PairMLPRegressor(n_hidden=8, n_blocks=1, n_members=2, random_state=0)
-    return model.partial_fit(X, y).partial_fit(X, y), X, y
+    return model.set_params(max_epochs=1).partial_fit(X, y).partial_fit(X, y), X, y
+
+
+@pytest.fixture
+def network(fitted):
+    """A small model that stands for all, fitted in two steps, and its rows."""
+    return copy.deepcopy(fitted)
 
 
 def _table():
@@ -163,8 +170,11 @@ def test_a_model_of_a_gpu_predicts_without_one(network, tmp_path):
         np.array("a"), np.array([["a", None], [2, 0.5]], dtype=object), np.array(["", "ü"]),
         np.zeros((0, 3)), np.array(2.5), np.arange(6.0).reshape(2, 3).T, 2**80, "\ud800", (),
         [[1], [2]], np.array([None, [1, 2]], dtype=object), torch.ones(2, 0),
+        pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": [0.5, np.nan]}, ["i", "j"]),
+        pd.DataFrame({"t": pd.array([True, None], "boolean"), "n": pd.array([1, None], "Int8")}),
+        pd.DataFrame(index=pd.Index([3, 4], name="k")), pd.DataFrame({0: [None, "a"]}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_values_come_back_as_they_are(value, tmp_path):
     scaler = StandardScaler().fit([[1.0]])
@@ -176,6 +186,8 @@ def test_values_come_back_as_they_are(value, tmp_path):
         assert found.randint(1000) == np.random.RandomState(3).randint(1000)
     else:
         assert repr(found) == repr(value)
+    if isinstance(value, pd.DataFrame):
+        pd.testing.assert_frame_equal(found, value)
     if isinstance(value, np.ndarray):
         assert (found.shape, found.strides) == (value.shape, value.strides)
 
