@@ -21,7 +21,7 @@ FLOORS = (
     ("encoders", "model_selection"),
     ("estimators", "inspection"),
     ("plotting",),
-    ("report",),
+    ("persistence", "report"),
     ("__main__",),
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
