@@ -69,6 +69,7 @@ _ESTIMATORS = {
     "qcanvas_sklearn.descriptors": (
         "MoleculeDescriptorTransformer", "MoleculeKernelTransformer",
     ),
+    "qcanvas_sklearn.encoders": ("EncoderTransformer",),
     "qcanvas_sklearn.hamiltonians": ("TwoCentreTransformer",),
     "qcanvas_sklearn.images": ("PairDescriptorTransformer", "PairImageTransformer"),
     "sklearn.compose": ("ColumnTransformer", "TransformedTargetRegressor"),
@@ -95,6 +96,7 @@ _ESTIMATORS = {
 }  # fmt: skip
 _RECORDS = {
     "qcanvas_sklearn.descriptors._kernel": ("Environments",),
+    "qcanvas_sklearn.encoders": ("Encoder",),
     "qcanvas_sklearn.estimators._baseline": ("RidgeBaseline",),
     "qcanvas_sklearn.estimators._correction": ("Correction",),
     "qcanvas_sklearn.estimators._overlap_terms": ("OverlapTerms",),
