@@ -18,15 +18,13 @@ from .._files import replaced_whole
 from ..structures import load_ase
 from ._blocks import beside
 from ._model import Predictions
-from ._sources import Content, load_pyarrow
+from ._sources import SEPARATORS, STRUCTURES, SUFFIXES, Content, load_pyarrow
 
 __all__ = ["Piece", "Sink", "open_sink"]
 
 #: Digits of a prediction in text: more than any model is good for, and as many as its last
 #: bits do not reach.
 _FLOAT = "%.10g"
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_STRUCTURES = (".xyz", ".extxyz")
 #: Rows of a group in a Parquet file.
 _ROW_GROUP = 2**17
 
@@ -67,19 +65,19 @@ def open_sink(out: Path, holds: str, forces: bool) -> Sink:
         If a package for the format is not installed.
     """
     suffix = out.suffix.lower()
-    if suffix in _STRUCTURES:
+    if suffix in STRUCTURES:
         if holds != "molecules":
             raise ValueError(f"{out.name!r} is a file of structures, the input is of pairs")
         load_ase()
         return XyzSink()
     if forces:
         raise ValueError(f"forces go into .extxyz, not into {out.name!r}")
-    if suffix in _SEPARATORS:
-        return CsvSink(_SEPARATORS[suffix])
+    if suffix in SEPARATORS:
+        return CsvSink(SEPARATORS[suffix])
     if suffix == ".parquet":
         load_pyarrow()
         return ParquetSink()
-    known = [*_SEPARATORS, ".parquet", *_STRUCTURES]
+    known = list(SUFFIXES)
     raise ValueError(f"{out.name!r} is written by its suffix, which is none of {known}")
 
 

@@ -23,10 +23,24 @@ from ..structures import Molecules, PairData, load_ase
 from ._blocks import facts_of, kept_columns
 from ._model import FittedModel
 
-__all__ = ["Block", "Content", "Source", "file_digest", "load_pyarrow", "open_source"]
+__all__ = [
+    "SEPARATORS",
+    "STRUCTURES",
+    "SUFFIXES",
+    "Block",
+    "Content",
+    "Source",
+    "file_digest",
+    "load_pyarrow",
+    "open_source",
+]
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_STRUCTURES = (".xyz", ".extxyz")
+#: Tables of text by the ends of their names, and what stands between columns.
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+#: Ends of names of files of structures.
+STRUCTURES = (".xyz", ".extxyz")
+#: Ends of names of files that are read in blocks.
+SUFFIXES = (*SEPARATORS, ".parquet", *STRUCTURES)
 
 
 class Content(NamedTuple):
@@ -113,14 +127,15 @@ def open_source(source: Any) -> Source:
         )
     path = Path(source)
     suffix = path.suffix.lower()
-    if suffix in _SEPARATORS:
-        return CsvSource(path, _SEPARATORS[suffix])
+    if suffix in SEPARATORS:
+        return CsvSource(path, SEPARATORS[suffix])
     if suffix == ".parquet":
         return ParquetSource(path)
-    if suffix in _STRUCTURES:
+    if suffix in STRUCTURES:
         return XyzSource(path)
-    known = [*_SEPARATORS, ".parquet", *_STRUCTURES]
-    raise ValueError(f"{os.fspath(source)!r} is read by its suffix, which is none of {known}")
+    raise ValueError(
+        f"{os.fspath(source)!r} is read by its suffix, which is none of {list(SUFFIXES)}"
+    )
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
