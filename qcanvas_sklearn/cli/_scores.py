@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..metrics import target_report
 from ..model_selection import ElementPairKFold, MoleculeKFold
 from ..structures import PAIR_COLUMNS, Molecules, check_pairs
 
-__all__ = ["composition_of", "folds", "n_units", "out_of_fold", "scores"]
+__all__ = ["composition_of", "folds", "n_units", "out_of_fold", "plain", "scores"]
 
 _POINT = ["mae", "rmse", "r2"]
 _SPREAD = ["coverage_90"]
@@ -172,6 +173,17 @@ def _class_scores(y: pd.DataFrame, predicted: NDArray) -> pd.DataFrame:
             / len(truth),
         }
     return pd.DataFrame(values | rates, index=pd.Index([name], name="target"))
+
+
+def plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Scores by target as JSON has them, None where there is none."""
+    return {
+        target: {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for target, row in table.to_dict("index").items()
+    }
 
 
 def composition_of(X: Any, y: pd.DataFrame, splits: list[tuple[NDArray, NDArray]]) -> NDArray:

@@ -308,7 +308,27 @@ def test_fits_that_cannot_be_are_explained(folder, tmp_path, capsys, words, mess
 def test_a_model_file_has_a_suffix_that_says_what_it_is(folder, tmp_path, capsys):
     words = ["fit", folder / "in.csv", "-t", "e_g_ev", "-o", tmp_path / "model.pkl"]
     assert run(*words) == 2
-    assert "models are files .qcm or .joblib" in capsys.readouterr().err
+    assert "models are files .qcm, .safetensors, .joblib" in capsys.readouterr().err
+
+
+def test_a_file_without_code_is_as_good_and_tells_its_scores(folder, tmp_path, capsys):
+    out = tmp_path / "gap.qcm"
+    words = ["-t", "e_g_ev", "-m", "pairmlp", *TINY, "-p", "n_members=2", "--cv", "2"]
+    assert run("fit", folder / "in.csv", "-o", out, *words) == 0
+    shown = capsys.readouterr().out
+    assert run("info", out) == 0
+    told = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if line.startswith("e_g_ev "))
+    assert row in told and "2 folds by pair" in told and "table in.csv, 60 pairs" in told
+    for model in (out, folder / "gap.joblib"):
+        assert run("predict", model, folder / "in.csv", tmp_path / f"{model.suffix}.csv") == 0
+    written = [(tmp_path / name).read_bytes() for name in (".qcm.csv", ".joblib.csv")]
+    assert written[0] == written[1]
+    assert run("evaluate", out, folder / "in.csv") == 0
+    out.write_bytes(out.read_bytes()[:-1])
+    capsys.readouterr()
+    assert run("info", out) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 # ------------------------------------------------------------------- the others
