@@ -135,8 +135,9 @@ def test_a_pipeline_of_means_serves_as_one_of_images(name):
     )
     predicted = few.fit(pairs, y).predict(pairs)
     assert_allclose(predicted, full.fit(pairs, y).predict(pairs), rtol=1e-3, atol=1e-3)
-    tables = [pipe[0].transform(pairs) for pipe in (few, full)]
-    rows = [pipe[1].reader_.read(pipe[1], t) for pipe, t in zip((few, full), tables, strict=True)]
+    rows = [
+        pipe[1].reader_.read(pipe[1], pipe[0].transform(pairs)) for pipe in (few, full)
+    ]
     scale = rows[0].scaling["pair"].scale
     of = [r.arrays["pair"] / scale for r in rows]
     assert of[0].shape[1] == 12

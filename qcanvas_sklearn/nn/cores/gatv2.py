@@ -72,7 +72,7 @@ class DenseGATv2Conv(nn.Module):
         source, heads = self.source(x), (self.n_heads, self.n_out)
         arriving = self.target(x)[..., None, :] + self.edge(edge)
         logits = source[..., None, :, :] + arriving
-        logits = nn.functional.leaky_relu(logits, self.negative_slope)
+        logits = nn.functional.leaky_relu(logits, self.negative_slope, inplace=True)
         attention = (logits.unflatten(-1, heads) * self.attention).sum(-1).softmax(dim=-2)
         # Sums over a few neighbours: products of tiny matrices take longer.
         messages = source.unflatten(-1, heads)[..., None, :, :, :] * attention[..., None]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cores.gatv2 import DenseGATv2Conv
-from ..layers import atom_features, linear_of_atoms, mlp
+from ..layers import AtomLinear, atom_features, mlp
 from ._atom_terms import ReadOut
 
 __all__ = ["PairGATv2"]
@@ -57,7 +57,7 @@ class PairGATv2(nn.Module):
     ) -> None:
         super().__init__()
         self.n_elements = n_elements
-        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
+        self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         self.norms = nn.ModuleList(nn.LayerNorm(n_hidden) for _ in range(n_layers))
         self.convs = nn.ModuleList(
             DenseGATv2Conv(n_hidden, n_hidden // n_heads, n_heads, n_pair + 3)
@@ -71,17 +71,19 @@ class PairGATv2(nn.Module):
             self.readout = ReadOut(sizes, n_elements, n_atom, n_pair, dropout)
 
     def edges(self, pair: Tensor, vector: Tensor) -> Tensor:
-        """Edge features (b, i, 1, n_pair + 3); a self-loop repeats the incoming edge."""
+        """Edge features (b, i, j, n_pair + 3); a self-loop repeats the incoming edge."""
         vectors = torch.stack([-vector, vector], dim=1)
-        return torch.cat([pair[:, None].expand(-1, 2, -1), vectors], dim=-1)[:, :, None]
+        arriving = torch.cat([pair[:, None].expand(-1, 2, -1), vectors], dim=-1)
+        return arriving[:, :, None].expand(-1, -1, 2, -1)
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
         return self._encode(z, atom, self.edges(pair, vector))
 
     def _encode(self, z: Tensor, atom: Tensor, edge: Tensor) -> Tensor:
-        """Features (..., b, 2, n_hidden) for edges (..., b, 2, 1, n_pair + 3)."""
-        x = linear_of_atoms(self.embed, z, atom, self.n_elements)
+        """Features (..., b, 2, n_hidden) for edges (..., b, 2, 2, n_pair + 3)."""
+        edge = edge[..., :1, :]  # both that arrive at an atom are alike
+        x = self.embed(z, atom)
         for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
             x = x + update(conv(norm(x), edge)[0])
         return x

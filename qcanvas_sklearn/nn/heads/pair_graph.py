@@ -11,7 +11,7 @@ from ..cores.faenet import FAENet, average_over_frames, pair_frames
 from ..cores.gotennet import GotenNet
 from ..cores.schnet import SchNet
 from ..graphs import pair_graphs
-from ..layers import atom_features, linear_of_atoms
+from ..layers import AtomLinear, atom_features
 from ._atom_terms import ReadOut
 
 __all__ = [
@@ -57,7 +57,7 @@ class PairGraphNetwork(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_elements = n_elements
-        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
+        self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         # Of unit scale, as every one of these architectures assumes: messages multiply
         # node features, and the product of two small ones is lost.
         nn.init.normal_(self.embed.weight)
@@ -74,7 +74,7 @@ class PairGraphNetwork(nn.Module):
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        x = linear_of_atoms(self.embed, z, atom, self.n_elements).flatten(0, 1)
+        x = self.embed(z, atom).flatten(0, 1)
         positions, edge_index = pair_graphs(vector)
         edge = pair.repeat_interleave(2, dim=0)
         return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
