@@ -7,8 +7,8 @@ Three ways to train the same network on the same pairs for the same number of ep
 * a loop over a torch-geometric DataLoader of one ``Data`` object a pair, the usual way.
 
 Prints the ratios of one run; the last column leaves the network out: how much faster index
-slices are drawn than graphs are collated. Rounds are interleaved, so that a drift of the
-machine's speed meets all three.
+slices are drawn than graphs are collated. Seconds are those of the process, and rounds are
+interleaved, so that other work on the machine meets all three.
 
 Usage: ``python benchmarks/bench_train.py [--epochs 5] [--rounds 3] [--pairs 2280]``
 """
@@ -44,7 +44,7 @@ def loop(
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs * n_batches)
     module.train()
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(epochs):
         for inputs, y in batches():
             optimizer.zero_grad()
@@ -53,7 +53,7 @@ def loop(
             nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT_NORM)
             optimizer.step()
             schedule.step()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def slices(inputs: dict[str, torch.Tensor], y: torch.Tensor) -> Callable[[], object]:
@@ -85,10 +85,10 @@ def graphs(inputs: dict[str, torch.Tensor], y: torch.Tensor) -> Callable[[], obj
 
 def one_pass(batches: Callable[[], object]) -> float:
     """Seconds of drawing all batches of an epoch, without a network."""
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in batches():
         pass
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
@@ -114,9 +114,9 @@ def main() -> None:
         n_batches = -(-len(y) // BATCH_SIZE)
         seconds: dict[str, list[float]] = {"fit": [], "loop": [], "graphs": []}
         for _ in range(args.rounds):
-            start = time.perf_counter()
+            start = time.process_time()
             model.fit(X, y)
-            seconds["fit"].append(time.perf_counter() - start)
+            seconds["fit"].append(time.process_time() - start)
             for name, batches in ways.items():
                 seconds[name].append(loop(module, batches, n_batches, args.epochs, model.lr))
         fit, plain, graph = (float(np.median(seconds[k])) for k in ("fit", "loop", "graphs"))

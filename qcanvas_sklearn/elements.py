@@ -190,7 +190,11 @@ def atomic_numbers(symbols: ArrayLike) -> NDArray[np.int64]:
     array([47, 13])
     """
     array = np.asarray(symbols, dtype=object)
-    flat = [_Z_OF_SYMBOL.get(s, 0) if isinstance(s, str) else 0 for s in array.ravel()]
+    entries = array.ravel().tolist()
+    try:
+        flat = [_Z_OF_SYMBOL.get(entry, 0) for entry in entries]
+    except TypeError:  # what cannot be looked up, as a list
+        flat = [_Z_OF_SYMBOL.get(s, 0) if isinstance(s, str) else 0 for s in entries]
     return np.array(flat, dtype=np.int64).reshape(array.shape)
 
 

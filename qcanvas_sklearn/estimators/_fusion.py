@@ -87,6 +87,7 @@ class FusionFamily(NetEstimator):
     _network: ClassVar[type[nn.Module]] = PairFusion
     _spec: ClassVar[InputSpec] = InputSpec(
         ("z", "atom", "pair", "vector", "image"),
+        blocks=("atoms", "image"),
         relative_populations=True,
         descriptors=True,
     )

@@ -72,7 +72,7 @@ class QuantumShellNetFamily(NetEstimator):
 
     _network: ClassVar[type[nn.Module]] = QuantumShellNet
     _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "image"), relative_populations=True
+        ("z", "atom", "pair", "image"), ("atoms", "image"), relative_populations=True
     )
 
     n_filters: int = 16

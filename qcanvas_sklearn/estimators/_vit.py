@@ -77,7 +77,8 @@ class ViTFamily(NetEstimator):
 
     _network: ClassVar[type[nn.Module]] = PairViT
     _spec: ClassVar[InputSpec] = InputSpec(
-        ("z", "atom", "pair", "image"), relative_populations=True, descriptors=True,
+        ("z", "atom", "pair", "image"), ("atoms", "image"), relative_populations=True,
+        descriptors=True,
     )  # fmt: skip
 
     patch_size: int = 8

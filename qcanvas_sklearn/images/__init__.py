@@ -3,6 +3,7 @@
 from ..rendering import (
     AMPLITUDES_OF_CHANNEL,
     CHANNEL_NAMES,
+    channel_means,
     recover_amplitudes,
     render,
     templates,
@@ -19,6 +20,7 @@ __all__ = [
     "PairImageTransformer",
     "PairLayout",
     "PairTable",
+    "channel_means",
     "pair_amplitudes",
     "recover_amplitudes",
     "render",

@@ -21,7 +21,9 @@ from ..rendering import (
 __all__ = ["BLOCKS", "PairColumns", "PairLayout", "PairTable", "find_columns"]
 
 #: Blocks of columns, in their order in X.
-BLOCKS: tuple[str, ...] = ("atoms", "orbitals", "charges", "image")
+BLOCKS: tuple[str, ...] = ("atoms", "orbitals", "charges", "channel_means", "image")
+#: Blocks that have columns of each channel.
+_OF_CHANNELS = ("channel_means", "image")
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "atoms": ("z_a", "z_b", "distance_ang", "population_a", "population_b"),
@@ -35,10 +37,11 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 _N_SHELLS = 4
 
 _KNOWN = "|".join(
-    [*(name for names in _COLUMNS.values() for name in names), r"ch\d_r\d+_c\d+"]
+    [*(name for names in _COLUMNS.values() for name in names), r"ch\d_mean", r"ch\d_r\d+_c\d+"]
 )
 _NAME = re.compile(rf"(?:(?P<prefix>.*)__)?(?P<column>{_KNOWN})", re.DOTALL)
 _PIXEL = re.compile(r"ch(\d)_r(\d+)_c(\d+)")
+_MEAN = re.compile(r"ch(\d)_mean")
 _MAX_NAMED = 5
 
 
@@ -54,12 +57,12 @@ class PairLayout:
 
     Parameters
     ----------
-    include : iterable of {"atoms", "orbitals", "charges", "image"}, \
+    include : iterable of {"atoms", "orbitals", "charges", "channel_means", "image"}, \
 default=("atoms", "image")
         Blocks of columns. They are always in the order given here.
     channels : iterable of int or str, default=None
         Image channels, by number or name; kept as increasing numbers. None for all ten.
-        ``()`` after construction where there is no image.
+        ``()`` after construction where there is neither an image nor the means of one.
     image_size : int, default=32
         Pixels a side. 0 after construction where there is no image.
 
@@ -82,9 +85,9 @@ default=("atoms", "image")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "include", _resolve_include(self.include))
-        with_image = "image" in self.include
-        channels = resolve_channels(self.channels) if with_image else ()
-        size = check_image_size(self.image_size) if with_image else 0
+        with_channels = any(block in self.include for block in _OF_CHANNELS)
+        channels = resolve_channels(self.channels) if with_channels else ()
+        size = check_image_size(self.image_size) if "image" in self.include else 0
         object.__setattr__(self, "channels", channels)
         object.__setattr__(self, "image_size", size)
 
@@ -93,8 +96,10 @@ default=("atoms", "image")
         """Columns of each included block."""
         out: dict[str, slice] = {}
         start = 0
+        n_channels = len(self.channels)
+        widths = {"channel_means": n_channels, "image": n_channels * self.image_size**2}
         for block in self.include:
-            width = len(_COLUMNS.get(block, ())) or len(self.channels) * self.image_size**2
+            width = widths[block] if block in widths else len(_COLUMNS[block])
             out[block] = slice(start, start + width)
             start += width
         return out
@@ -109,7 +114,12 @@ default=("atoms", "image")
         """Names of the columns of X."""
         names: tuple[str, ...] = ()
         for block in self.include:
-            names += _COLUMNS.get(block) or _image_columns(self.channels, self.image_size)
+            if block == "image":
+                names += _image_columns(self.channels, self.image_size)
+            elif block == "channel_means":
+                names += tuple(f"ch{channel}_mean" for channel in self.channels)
+            else:
+                names += _COLUMNS[block]
         return names
 
     @property
@@ -131,8 +141,8 @@ default=("atoms", "image")
             Views without copying of what is included: ``z`` (n, 2), ``distance_ang``
             (n,), ``population`` (n, 2); ``shell_populations`` (n, 2, 4),
             ``m0_populations`` (n, 2, 3) of p, d and f; ``charge`` (n, 2), ``dipole_mag``
-            (n,); ``image`` (n, n_channels, image_size, image_size). Writing into them
-            writes into `X`.
+            (n,); ``channel_means`` (n, n_channels); ``image`` (n, n_channels, image_size,
+            image_size). Writing into them writes into `X`.
 
         Raises
         ------
@@ -158,6 +168,8 @@ default=("atoms", "image")
                 out["m0_populations"] = atoms[:, :, _N_SHELLS:]
             elif block == "charges":
                 out["charge"], out["dipole_mag"] = part[:, :2], part[:, 2]
+            elif block == "channel_means":
+                out["channel_means"] = part
             else:
                 shape = (len(self.channels), self.image_size, self.image_size)
                 out["image"] = part.reshape(n, *shape)
@@ -423,15 +435,19 @@ def _by_names(names: list[str]) -> PairColumns | None:
 def _layout_of_names(places: Mapping[str, int]) -> PairLayout | None:
     """Layout of all blocks among some names."""
     whole = [block for block, names in _COLUMNS.items() if all(n in places for n in names)]
-    pixels = [match for match in map(_PIXEL.fullmatch, places) if match is not None]
+    pixels, means = (
+        [match for match in map(pattern.fullmatch, places) if match is not None]
+        for pattern in (_PIXEL, _MEAN)
+    )
     has_atom = "z_a" in places or "z_b" in places
     if not (whole or pixels or has_atom):
         return None  # single names such as "distance_ang" may be anybody's
     asked = [block for block, names in _COLUMNS.items() if any(n in places for n in names)]
-    channels = tuple(sorted({int(match[1]) for match in pixels}))
+    asked += [block for block, of in zip(_OF_CHANNELS, (means, pixels), strict=True) if of]
+    channels = tuple(sorted({int(match[1]) for match in (*pixels, *means)}))
     size = 1 + max((int(part) for match in pixels for part in match.group(2, 3)), default=-1)
     layout = PairLayout(
-        (*asked, "image") if pixels else tuple(asked), channels or None,  # type: ignore[arg-type]
+        tuple(asked), channels or None,  # type: ignore[arg-type]
         size if size >= MIN_IMAGE_SIZE else MIN_IMAGE_SIZE,
     )  # fmt: skip
     missing = [name for name in layout.feature_names if name not in places]

@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..elements import MAX_Z, symbols
 from ..rendering import (
     N_AMPLITUDES,
+    channel_means,
+    check_image_size,
+    mean_pixels,
     recover_amplitudes,
     render,
     row_blocks,
@@ -118,12 +121,12 @@ class PairImageTransformer(BasePairTransformer):
           in place of orbital populations these are used as they are, and redrawn at other
           sizes.
     image_size : int, default=32
-        Pixels a side, at least 4.
+        Pixels a side, at least 4; also of the images whose means are asked for.
     channels : sequence of int or str, default=None
         Channels by number or by name
         (:data:`qcanvas_sklearn.images.CHANNEL_NAMES`), in increasing order in the output
         whatever the order here; None for all ten.
-    include : sequence of {"atoms", "orbitals", "charges", "image"}, \
+    include : sequence of {"atoms", "orbitals", "charges", "channel_means", "image"}, \
 default=("atoms", "image")
         Blocks of columns, in this order in the output:
 
@@ -131,6 +134,8 @@ default=("atoms", "image")
         - ``"orbitals"``: s, p, d and f shell populations and those of the m = 0
           orbitals of p, d and f, for each atom (e).
         - ``"charges"``: Mulliken charge of each atom (e), dipole moment (D).
+        - ``"channel_means"``: the mean over the pixels of each channel, which needs no
+          pixels: all that networks of graphs and scalars see of the images.
         - ``"image"``: the pixels.
     handle_unknown : {"error", "free-atom"}, default="error"
         What to do with pairs that the source does not know: raise, or describe them by
@@ -250,6 +255,20 @@ default=("atoms", "image")
         check_is_fitted(self)
         return self._draw(self._resolve(self._check_pairs(X, reset=False)))
 
+    def draw(self, pairs: CheckedPairs) -> PairTable:
+        """Draw pairs that have been checked already, as `transform` does.
+
+        Parameters
+        ----------
+        pairs : CheckedPairs
+            From :func:`~qcanvas_sklearn.structures.check_pairs`.
+
+        Returns
+        -------
+        PairTable of shape (n, layout_.n_columns)
+        """
+        return self._draw(self._resolve(pairs))
+
     def unpack(self, X: Any) -> dict[str, NDArray]:
         """Named views of the output's columns, without copying.
 
@@ -310,6 +329,8 @@ default=("atoms", "image")
                 raise ValueError(f"{name} must be one of {list(accepted)}, got {value!r}")
         # PairLayout checks what it is given and brings it to its own types.
         layout = PairLayout(self.include, self.channels, self.image_size)  # type: ignore[arg-type]
+        if "channel_means" in layout.include:
+            check_image_size(self.image_size)
         parts = self._resolve(self._check_pairs(X, reset=True))
         self.layout_ = layout
         self.channel_names_ = layout.channel_names
@@ -347,9 +368,25 @@ default=("atoms", "image")
             if name == "image":
                 self._draw_images(view, parts)
                 continue
+            if name == "channel_means":
+                for part in parts:
+                    view[part.target] = self._means(part)
+                continue
             for pairs, rows, target in parts:
                 view[target] = _required(_SCALARS[name](pairs)[rows], name, pairs, rows)
         return self.layout_.label(out)
+
+    def _means(self, part: _Part) -> NDArray[np.float64]:
+        size, channels = self.image_size, self.layout_.channels
+        images = _images_of_size(part.pairs, size)
+        if images is not None:
+            blocks = row_blocks(len(part.rows), size)
+            return np.concatenate([mean_pixels(images[part.rows[b]]) for b in blocks])[
+                :, channels
+            ]
+        amplitudes = _amplitudes(part.pairs, part.rows)
+        amplitudes = _required(amplitudes, "channel_means", part.pairs, part.rows)
+        return channel_means(amplitudes, size, channels)
 
     def _draw_images(self, out: NDArray, parts: list[_Part]) -> None:
         size, channels = self.layout_.image_size, self.layout_.channels

@@ -36,7 +36,8 @@ class InputSpec:
         ``along`` (n, 2, 3), electrons of the shells and of their orbitals along the bond;
         ``others`` (n, k), what a table holds beside the columns of a pair.
     blocks : tuple of str
-        Blocks of columns that element pairs are turned into.
+        Blocks of columns that element pairs are turned into; pixels only for a network that
+        looks at them.
     relative_populations : bool
         Take populations less those of the free atom.
     descriptors : bool
@@ -56,7 +57,7 @@ class InputSpec:
     """
 
     names: tuple[str, ...]
-    blocks: tuple[str, ...] = ("atoms", "image")
+    blocks: tuple[str, ...] = ("atoms", "channel_means")
     relative_populations: bool = False
     descriptors: bool = False
     known: tuple[str, ...] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
+from ..rendering import mean_pixels
 from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
 from ..training import DenseRows
 from ._base import DenseReader
@@ -67,7 +69,7 @@ class PairReader(DenseReader):
                 self.transformer_ = self._free_atoms
             else:
                 self.transformer_ = PairImageTransformer(include=self.spec.blocks).fit(X)
-            table: NDArray = self.transformer_.transform(X)
+            table: NDArray = self.transformer_.draw(checked)
             columns = find_columns(table)
         else:
             self.transformer_ = None
@@ -97,7 +99,7 @@ class PairReader(DenseReader):
                 )
             checked = validate_pairs(estimator, X, reset=False)
             transformer = self.transformer_ if learn else self._transformer_for(checked)
-            table = transformer.transform(X)
+            table = transformer.draw(checked)
         rows = self.scaled(self._rows(table))
         return rows if learn else self.without_labels(rows)
 
@@ -135,8 +137,9 @@ class PairReader(DenseReader):
         atom = [blocks[k][..., None] for k in ("population", "charge") if k in blocks]
         atom += [blocks[k] for k in ("shell_populations", "m0_populations") if k in blocks]
         pair = [blocks[k][:, None] for k in ("distance_ang", "dipole_mag") if k in blocks]
-        if "image" in blocks and "image" not in self.spec.names:
-            pair.append(blocks["image"].mean(axis=(2, 3), dtype=np.float64))
+        # A network that looks at the pixels takes their means by itself.
+        if "image" not in blocks or "image" not in self.spec.names:
+            pair += _channel_means(blocks)
         vector = np.zeros((n, 3), dtype=dtype)
         if "distance_ang" in blocks:
             vector[:, 2] = blocks["distance_ang"]
@@ -168,8 +171,8 @@ class PairReader(DenseReader):
 
     def element_names(self, rows: DenseRows) -> list[str]:
         """Sorted symbols of the elements in the rows."""
-        present = np.unique(rows.arrays["z"])
-        return symbols(present[present > 0]).tolist()
+        counts = np.bincount(rows.arrays["z"].ravel())
+        return symbols(1 + np.flatnonzero(counts[1:])).tolist()
 
     def wrap(
         self, network: type[nn.Module], params: Mapping[str, Any], parity: Sequence[int]
@@ -195,6 +198,13 @@ def _check_z(columns: NDArray) -> NDArray[np.int64]:
     return columns.astype(np.int64)
 
 
+def _channel_means(blocks: Mapping[str, NDArray]) -> list[NDArray]:
+    """The mean of each channel (n, n_channels), where there are channels."""
+    if "channel_means" in blocks:
+        return [blocks["channel_means"]]
+    return [mean_pixels(blocks["image"])] if "image" in blocks else []
+
+
 def _relative_to_free_atoms(
     blocks: Mapping[str, NDArray], z: NDArray[np.int64]
 ) -> dict[str, NDArray]:
@@ -203,16 +213,21 @@ def _relative_to_free_atoms(
     Next to the element nothing is lost; but the tenth of an electron that bonding moves
     is no longer small beside the ten electrons by which elements differ.
     """
-    free = valence_orbital_populations(z)
+    relative = {
+        name: (blocks[name] - reference[z - 1]).astype(blocks[name].dtype)
+        for name, reference in _free_atoms().items()
+        if name in blocks
+    }
+    return {**blocks, **relative}
+
+
+@lru_cache(maxsize=1)
+def _free_atoms() -> dict[str, NDArray[np.float64]]:
+    """Populations of the free atom of each element, as the blocks hold them."""
+    free = valence_orbital_populations(np.arange(1, MAX_Z + 1))
     shells = [slice(l**2, (l + 1) ** 2) for l in range(4)]
-    references = {
+    return {
         "population": free.sum(axis=-1),
         "shell_populations": np.stack([free[..., s].sum(axis=-1) for s in shells], axis=-1),
         "m0_populations": free[..., [l**2 + l for l in range(1, 4)]],
     }
-    relative = {
-        name: (blocks[name] - reference).astype(blocks[name].dtype)
-        for name, reference in references.items()
-        if name in blocks
-    }
-    return {**blocks, **relative}

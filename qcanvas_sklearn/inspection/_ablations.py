@@ -269,7 +269,8 @@ class BlockSelector(_Ablation):
 
     Parameters
     ----------
-    include : sequence of {"atoms", "orbitals", "charges", "image"}, default=("atoms",)
+    include : sequence of {"atoms", "orbitals", "charges", "channel_means", "image"}, \
+default=("atoms",)
         Blocks to keep.
 
     Attributes
@@ -299,10 +300,9 @@ class BlockSelector(_Ablation):
 
     def _learn(self, table: NDArray) -> None:
         given = self._input
-        with_image = "image" in self.include
         self.layout_ = PairLayout(  # checks the blocks
             self.include,  # type: ignore[arg-type]
-            given.channels if with_image and given.channels else None,  # type: ignore[arg-type]
+            given.channels or None,  # type: ignore[arg-type]
             given.image_size or 32,
         )
         absent = [block for block in self.layout_.include if block not in given.include]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .._validation import check_choice
 from ..elements import MAX_Z, atomic_numbers, block_letters, property_values, symbols
 from ..nn import MoleculeNetwork, SwapSymmetric
-from ..nn.layers import element_one_hot
+from ..nn.layers import AtomLinear, element_one_hot
 from ..training import DenseRows, evaluation_module
 from ._model import network_model, taking_tables
 
@@ -150,9 +150,11 @@ def _first_features(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     one_hot = element_one_hot(inputs["z"], MAX_Z, torch.float64)
     found: list[Tensor] = []
 
-    def look(_layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+    def look(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        if not found and isinstance(layer, AtomLinear):
+            found.append(output[:, 0])
         # Atoms come together, or one by one.
-        if not found and torch.equal(args[0][..., :MAX_Z], one_hot):
+        elif not found and torch.equal(args[0][..., :MAX_Z], one_hot):
             found.append(output[:, 0])
         elif not found and torch.equal(args[0][..., :MAX_Z], one_hot[:, 0]):
             found.append(output)

@@ -84,7 +84,7 @@ default="channels"
         - ``"scalars"``: what :meth:`PairLayout.unpack` gives one name: ``z``,
           ``distance_ang``, ``population``, ...
         - ``"all"``: the scalars and the channels.
-        - ``"blocks"``: ``atoms``, ``orbitals``, ``charges``, ``image``.
+        - ``"blocks"``: ``atoms``, ``orbitals``, ``charges``, ``channel_means``, ``image``.
         - ``"columns"``: each column on its own, of any table.
         - a mapping from names to columns, by name or position.
     n_repeats : int, default=5
@@ -176,11 +176,15 @@ def _column_groups(groups: Any, seen: TableModel) -> dict[str, NDArray[np.int64]
         places = seen.pair_columns.positions
         return {block: places[columns] for block, columns in seen.layout.slices.items()}
     views = seen.positions()
-    image = views.pop("image", None)
+    n_channels = len(seen.layout.channels)
+    of_channels = [
+        views.pop(name).reshape(n_channels, -1)
+        for name in ("channel_means", "image") if name in views
+    ]  # fmt: skip
     found = {} if groups == "channels" else {name: v.ravel() for name, v in views.items()}
-    if groups != "scalars" and image is not None:
-        pixels = image.reshape(len(image), -1)
-        found |= dict(zip(seen.layout.channel_names, pixels, strict=True))
+    if groups != "scalars" and of_channels:
+        places = np.concatenate(of_channels, axis=1)
+        found |= dict(zip(seen.layout.channel_names, places, strict=True))
     if not found:
         raise ValueError(
             f"groups={groups!r}: the table holds {list(seen.layout.include)} and none of these"

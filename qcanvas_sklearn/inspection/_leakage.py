@@ -201,7 +201,7 @@ def _pair_features(layout: PairLayout, table: NDArray) -> dict[str, NDArray]:
         lost = valence - views["population"]
         columns |= {f"lost_electrons_{atom}": lost[:, k]
                     for k, atom in enumerate("ab")}  # fmt: skip
-    for slot, name in enumerate(layout.channel_names):
+    for slot, name in enumerate(layout.channel_names if "image" in views else ()):
         image, half = views["image"][:, slot], layout.image_size // 2
         columns[f"{name}_mean"] = image.mean(axis=(1, 2), dtype=np.float64)
         columns[f"{name}_max"] = image.max(axis=(1, 2))

@@ -87,7 +87,13 @@ def saliency_maps(
     check_scalar(patch_size, "patch_size", numbers.Integral, min_val=1)
     seen = table_model(estimator, X)
     layout = seen.layout
-    if layout is None or "image" not in layout.include:
+    blocks = () if layout is None else layout.include
+    if "channel_means" in blocks and "image" not in blocks:
+        raise ValueError(
+            f"{type(seen.model).__name__} sees the mean of each channel and no pixels; use a "
+            "network of images, or occlude those of a PairImageTransformer before it"
+        )
+    if "image" not in blocks:
         raise ValueError(f"the table that {type(seen.model).__name__} sees holds no image")
     if method == "gradient":
         maps = _gradients(seen, target)

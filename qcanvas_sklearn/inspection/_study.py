@@ -156,7 +156,7 @@ def _standard(pipe: Pipeline, start: int, X: Any, random_state: Any) -> dict[str
         return standard
     standard["pixels_shuffled"] = SpatialShuffle(random_state=seed)
     standard["pixels_shuffled_per_image"] = SpatialShuffle(per_image=True, random_state=seed)
-    rest = tuple(block for block in blocks if block != "image")
+    rest = tuple(block for block in blocks if block not in ("channel_means", "image"))
     if rest:
         standard["no_image"] = BlockSelector(rest)
     behind = tuple(dict.fromkeys([*rest, "orbitals", "charges"]))

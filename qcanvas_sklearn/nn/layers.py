@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "AtomFeatures",
+    "AtomLinear",
     "SinglePrecision",
     "atom_features",
     "element_one_hot",
@@ -48,6 +49,34 @@ class AtomFeatures(nn.Module):
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_features)."""
         described = torch.cat([self.descriptors[z], scalars], dim=-1)
         return atom_features(z, described, self.n_elements)
+
+
+class AtomLinear(nn.Linear):
+    """A linear layer on :func:`atom_features`, of which the one-hot part is looked up.
+
+    A product with a hundred columns of which one is not zero is a choice of one row. The
+    weights are those of the product.
+
+    Parameters
+    ----------
+    n_elements : int
+        Largest atomic number; 0 means no element.
+    n_atom : int
+        Scalars of an atom.
+    n_out : int
+        Features that are made of them.
+    """
+
+    def __init__(self, n_elements: int, n_atom: int, n_out: int) -> None:
+        super().__init__(n_elements + n_atom, n_out)
+        self.n_elements = n_elements
+
+    def forward(self, z: Tensor, scalars: Tensor) -> Tensor:  # type: ignore[override]
+        """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_out)."""
+        of_element, of_scalars = self.weight.tensor_split([self.n_elements], dim=1)
+        table = nn.functional.pad(of_element.t(), (0, 0, 1, 0))
+        out = nn.functional.embedding(z, table) + self.bias
+        return out + nn.functional.linear(scalars, of_scalars)
 
 
 class SinglePrecision(nn.Sequential):

@@ -15,7 +15,7 @@ from ._channels import (
     check_image_size,
     resolve_channels,
 )
-from ._images import recover_amplitudes, render, row_blocks
+from ._images import channel_means, mean_pixels, recover_amplitudes, render, row_blocks
 from ._templates import orthonormal_templates, templates
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "MIN_IMAGE_SIZE",
     "N_AMPLITUDES",
     "channel_amplitudes",
+    "channel_means",
     "check_image_size",
+    "mean_pixels",
     "orthonormal_templates",
     "recover_amplitudes",
     "render",

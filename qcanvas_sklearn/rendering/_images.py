@@ -16,7 +16,7 @@ from ._channels import (
 )
 from ._templates import orthonormal_templates, templates
 
-__all__ = ["recover_amplitudes", "render", "row_blocks"]
+__all__ = ["channel_means", "mean_pixels", "recover_amplitudes", "render", "row_blocks"]
 
 # A block of rows should fit the second-level cache.
 _BLOCK_PIXELS = 2**16
@@ -68,9 +68,7 @@ def render(
     """
     numbers = resolve_channels(channels)
     image_size = check_image_size(image_size)
-    values = np.asarray(amplitudes)
-    if values.ndim != 2 or values.shape[1] != N_AMPLITUDES:
-        raise ValueError(f"amplitudes must have shape (n, {N_AMPLITUDES}), got {values.shape}")
+    values = _checked(amplitudes)
     shape = (len(values), len(numbers), image_size, image_size)
     if out is None:
         out = np.empty(shape, dtype=np.float32)
@@ -96,6 +94,76 @@ def render(
                 np.multiply(values[rows, k], pictures[k], out=term)
                 target += term
     return out
+
+
+def channel_means(
+    amplitudes: ArrayLike, image_size: int = 32, channels: Iterable[int | str] | None = None
+) -> NDArray[np.float64]:
+    """Mean of each channel's pixels, without the pixels.
+
+    An image is linear in its amplitudes, and so are its means.
+
+    Parameters
+    ----------
+    amplitudes : array-like of shape (n, 16)
+        As :func:`pair_amplitudes` returns them.
+    image_size : int, default=32
+        Pixels a side of the images whose means these are, at least 4.
+    channels : iterable of int or str, default=None
+        Channels, in increasing order whatever the order here; None for all.
+
+    Returns
+    -------
+    ndarray of shape (n, n_channels), float64
+        Equal to the means of :func:`render` to the round-off of the latter, and the same
+        to the last bit whatever stands beside a row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qcanvas_sklearn.images import channel_means, render
+    >>> amplitudes = np.ones((3, 16))
+    >>> means = channel_means(amplitudes, 8)
+    >>> np.allclose(means, render(amplitudes, 8).mean(axis=(2, 3)))
+    True
+    """
+    numbers, values = resolve_channels(channels), _checked(amplitudes)
+    of_templates = templates(image_size, np.float64).mean(axis=(1, 2))
+    out = np.zeros((len(values), len(numbers)))
+    for slot, channel in enumerate(numbers):
+        for k in range(N_AMPLITUDES)[AMPLITUDES_OF_CHANNEL[channel]]:
+            out[:, slot] += values[:, k] * of_templates[k]
+    return out
+
+
+def mean_pixels(images: NDArray) -> NDArray[np.float64]:
+    """Mean of each channel of images that are there already.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, n_channels, image_size, image_size)
+        Of any channels; a view of a table's columns, for instance.
+
+    Returns
+    -------
+    ndarray of shape (n, n_channels), float64
+        Summed in double precision, some rows at a time, so that no second table of pixels
+        is made.
+    """
+    n, n_channels, size, _ = images.shape
+    out = np.empty((n, n_channels))
+    for rows in row_blocks(n, size):
+        for channel in range(n_channels):
+            pixels = images[rows, channel].astype(np.float64)
+            out[rows, channel] = pixels.reshape(-1, size**2).mean(axis=1)
+    return out
+
+
+def _checked(amplitudes: ArrayLike) -> NDArray:
+    values = np.asarray(amplitudes)
+    if values.ndim != 2 or values.shape[1] != N_AMPLITUDES:
+        raise ValueError(f"amplitudes must have shape (n, {N_AMPLITUDES}), got {values.shape}")
+    return values
 
 
 def recover_amplitudes(images: ArrayLike) -> NDArray[np.float64]:

@@ -53,7 +53,8 @@ _UNCERTAINTY = {
 def model(anatomy: Anatomy, names: list[str]) -> dict[str, Any]:
     """What the model is, and what it takes."""
     network, layout = anatomy.network, anatomy.layout
-    blocks = {"image": f"image ({', '.join(layout.channel_names)})"} if layout else {}
+    channels = ", ".join(layout.channel_names) if layout else ""
+    blocks = {"channel_means": f"channel means ({channels})", "image": f"image ({channels})"}
     return {
         "name": type(anatomy.final).__name__,
         "summary": anatomy.summary,

@@ -39,7 +39,7 @@ def _members(X: Any) -> Sequence[Any] | None:
     """What a list, an array or a series of objects holds; None where `X` is none."""
     if isinstance(X, (list, tuple)):
         return X
-    if isinstance(X, np.ndarray) and X.dtype != object:
+    if isinstance(X, np.ndarray) and (X.dtype != object or X.ndim != 1):
         return None
     if isinstance(X, np.ndarray) or (hasattr(X, "to_list") and not hasattr(X, "columns")):
         return list(X)

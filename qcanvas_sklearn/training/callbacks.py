@@ -9,9 +9,10 @@ from typing import Any
 
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
-__all__ = ["Annealing", "Divergence", "EpochProgress", "Thawing"]
+__all__ = ["Annealing", "Clipping", "Divergence", "EpochProgress", "Thawing"]
 
 
 class EpochProgress(Callback):
@@ -29,6 +30,27 @@ class EpochProgress(Callback):
     def on_train_end(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         self.bar_.close()
         del self.bar_
+
+
+class Clipping(Callback):
+    """Clip the norm of all gradients together.
+
+    As skorch's ``GradientNormClipping``, but for the weights, which are listed once.
+
+    Parameters
+    ----------
+    max_norm : float
+        Norm that gradients are clipped to.
+    """
+
+    def __init__(self, max_norm: float) -> None:
+        self.max_norm = max_norm
+
+    def on_train_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        self.weights_ = [weight for _, weight in net.get_all_learnable_params()]
+
+    def on_grad_computed(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        clip_grad_norm_(self.weights_, self.max_norm)
 
 
 class Divergence(Callback):

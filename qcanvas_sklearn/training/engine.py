@@ -24,7 +24,6 @@ from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
     EarlyStopping,
-    GradientNormClipping,
     LRScheduler,
     ParamMapper,
     PrintLog,
@@ -36,10 +35,11 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
-from .callbacks import Annealing, Divergence, EpochProgress, Thawing
+from .callbacks import Annealing, Clipping, Divergence, EpochProgress, Thawing
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
+from .net import Net
 from .rows import Rows
 from .targets import by_block
 
@@ -110,7 +110,7 @@ def build_net(
     module: type[nn.Module], module_params: Mapping[str, Any], plan: TrainingPlan
 ) -> NeuralNet:
     """An initialised skorch net on the CPU with weights drawn from the plan's seed."""
-    net = NeuralNet(
+    net = Net(
         module,
         criterion=MaskedLoss,
         criterion__loss=plan.loss,
@@ -118,6 +118,8 @@ def build_net(
         optimizer__weight_decay=plan.weight_decay,
         optimizer__param_groups=plan.groups(),
         optimizer__betas=plan.betas,
+        # One loop over all weights, where a step of each would take several operations.
+        optimizer__fused=True,
         lr=plan.lr,
         max_epochs=plan.max_epochs,
         batch_size=plan.batch_size,
@@ -137,7 +139,7 @@ def _callbacks(
     net: NeuralNet, plan: TrainingPlan, n_steps: int, has_valid: bool
 ) -> list[Any]:
     callbacks: list[Any] = [
-        ("clip", GradientNormClipping(_MAX_GRADIENT_NORM)),
+        ("clip", Clipping(_MAX_GRADIENT_NORM)),
         ("divergence", Divergence()),
     ]
     if plan.lr_schedule == "one_cycle":

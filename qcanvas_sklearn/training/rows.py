@@ -16,7 +16,7 @@ __all__ = ["DenseRows", "Rows", "Scaling"]
 
 _BLOCK_BYTES = 2**22
 #: Rows of one shape that are predicted at a time.
-_PIECE = 1024
+_PIECE = 256
 
 
 class Scaling(NamedTuple):

@@ -543,7 +543,8 @@ def test_attention_of_the_first_layer_is_the_published_formula(few_images, few_p
     conv = network.convs[0]
     with torch.no_grad():
         one_hot = torch.eye(104).double()[inputs["z"]][..., 1:]
-        x = network.norms[0](network.embed(torch.cat([one_hot, inputs["atom"]], dim=-1)))
+        features, embed = torch.cat([one_hot, inputs["atom"]], dim=-1), network.embed
+        x = network.norms[0](features @ embed.weight.T + embed.bias)
         pair = inputs["pair"]
         for i in (0, 1):
             logits = []

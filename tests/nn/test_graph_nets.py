@@ -442,6 +442,20 @@ def test_pairs_see_the_length_of_the_bond_but_not_its_direction(name):
 
 
 @pytest.mark.parametrize("name", PAIR_NETWORKS)
+def test_both_orders_at_once_are_those_one_by_one(name):
+    network, inputs = pair_network(name, (1, -1)).network, pairs()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if not weight.any():  # terms that start at zero take part too
+                weight.normal_(std=0.1)
+    own, exchanged = network.both_orders(**inputs)
+    swapped = swap_atoms(inputs, torch.zeros(0, dtype=torch.bool))
+    torch.testing.assert_close(own, network(**inputs), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(exchanged, network(**swapped), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(own, exchanged)
+
+
+@pytest.mark.parametrize("name", PAIR_NETWORKS)
 def test_outputs_are_even_or_odd_under_exchange_of_the_atoms(name):
     model, inputs = pair_network(name, (1, -1)), pairs()
     out = model(**inputs)

@@ -77,8 +77,9 @@ def test_outputs_are_even_or_odd_under_exchange_of_the_atoms(name):
     assert (out[:, 1].abs() > 1e-6).all()
 
 
-def test_both_orders_at_once_are_those_one_by_one():
-    model, inputs = build("pair_mlp", [1, -1])
+@pytest.mark.parametrize("name", ["pair_mlp", "gatv2"])
+def test_both_orders_at_once_are_those_one_by_one(name):
+    model, inputs = build(name, [1, -1])
     both = model.network.both_orders(**inputs)
     for own, order in zip(both, (inputs, swap_by_hand(inputs)), strict=True):
         torch.testing.assert_close(own, model.network(**order), rtol=1e-12, atol=1e-12)

@@ -61,18 +61,22 @@ class DenseGATv2Conv(nn.Module):
         nn.init.xavier_uniform_(self.attention)
 
     def forward(self, x: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-        """Node features (b, n, n_in) and edges (b, i, j, n_edge), message from j to i.
+        """Node features (..., n, n_in) and edges (..., i, j, n_edge), message from j to i.
 
-        Returns the new node features (b, n, n_heads * n_out) and the attention
-        (b, i, j, n_heads).
+        Edges that differ by their target alone are given once, as (..., i, 1, n_edge), and
+        what stands before is broadcast: the same nodes may be joined in several ways.
+
+        Returns the new node features (..., n, n_heads * n_out) and the attention
+        (..., i, j, n_heads).
         """
-        source = self.source(x)
-        logits = source[:, None, :, :] + self.target(x)[:, :, None, :] + self.edge(edge)
-        logits = nn.functional.leaky_relu(logits, self.negative_slope)
-        heads = (self.n_heads, self.n_out)
-        attention = (logits.unflatten(-1, heads) * self.attention).sum(-1).softmax(dim=2)
-        messages = torch.einsum("bijh,bjhc->bihc", attention, source.unflatten(-1, heads))
-        return messages.flatten(-2) + self.bias, attention
+        source, heads = self.source(x), (self.n_heads, self.n_out)
+        arriving = self.target(x)[..., None, :] + self.edge(edge)
+        logits = source[..., None, :, :] + arriving
+        logits = nn.functional.leaky_relu(logits, self.negative_slope, inplace=True)
+        attention = (logits.unflatten(-1, heads) * self.attention).sum(-1).softmax(dim=-2)
+        # Sums over a few neighbours: products of tiny matrices take longer.
+        messages = source.unflatten(-1, heads)[..., None, :, :, :] * attention[..., None]
+        return messages.sum(-3).flatten(-2) + self.bias, attention
 
 
 class GATv2Conv(DenseGATv2Conv):

@@ -115,6 +115,16 @@ class ReadOut(nn.Module):
         """Map (b, sizes[0]), atoms (b, 2, n_element + n_atom) and (b, n_pair)."""
         return self.own(features, pair) + self.interaction(read)
 
+    def both_orders(
+        self, atoms: Tensor, features: Tensor, pair: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the atoms (b, 2, k) in this order and in the other, read with the pair."""
+        own, exchanged = self.own.both_orders(features, pair)
+        return (
+            own + self.interaction(torch.cat([atoms.flatten(1), pair], dim=-1)),
+            exchanged + self.interaction(torch.cat([atoms.flip(1).flatten(1), pair], dim=-1)),
+        )
+
 
 def atom_by_atom(features: Tensor) -> Sequence[Tensor]:
     """Features (b, k) of the first atoms and of the second ones, from (b, 2, k).

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cores.gatv2 import DenseGATv2Conv
-from ..layers import atom_features, mlp
+from ..layers import AtomLinear, atom_features, mlp
 from ._atom_terms import ReadOut
 
 __all__ = ["PairGATv2"]
@@ -57,7 +57,7 @@ class PairGATv2(nn.Module):
     ) -> None:
         super().__init__()
         self.n_elements = n_elements
-        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
+        self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         self.norms = nn.ModuleList(nn.LayerNorm(n_hidden) for _ in range(n_layers))
         self.convs = nn.ModuleList(
             DenseGATv2Conv(n_hidden, n_hidden // n_heads, n_heads, n_pair + 3)
@@ -72,14 +72,18 @@ class PairGATv2(nn.Module):
 
     def edges(self, pair: Tensor, vector: Tensor) -> Tensor:
         """Edge features (b, i, j, n_pair + 3); a self-loop repeats the incoming edge."""
-        sign = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=pair.dtype, device=pair.device)
-        vectors = sign[None, :, :, None] * vector[:, None, None, :]
-        return torch.cat([pair[:, None, None, :].expand(-1, 2, 2, -1), vectors], dim=-1)
+        vectors = torch.stack([-vector, vector], dim=1)
+        arriving = torch.cat([pair[:, None].expand(-1, 2, -1), vectors], dim=-1)
+        return arriving[:, :, None].expand(-1, -1, 2, -1)
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        edge = self.edges(pair, vector)
-        x = self.embed(atom_features(z, atom, self.n_elements))
+        return self._encode(z, atom, self.edges(pair, vector))
+
+    def _encode(self, z: Tensor, atom: Tensor, edge: Tensor) -> Tensor:
+        """Features (..., b, 2, n_hidden) for edges (..., b, 2, 2, n_pair + 3)."""
+        edge = edge[..., :1, :]  # both that arrive at an atom are alike
+        x = self.embed(z, atom)
         for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
             x = x + update(conv(norm(x), edge)[0])
         return x
@@ -89,3 +93,20 @@ class PairGATv2(nn.Module):
         x = self.encode(z, atom, pair, vector)
         read = torch.cat([x.flatten(1), pair], dim=-1)
         return self.readout(read, atom_features(z, atom, self.n_elements), pair)
+
+    def both_orders(
+        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the atoms in this order and in the other.
+
+        The other order is this one with the bond vector turned round, so that the first
+        layer has the same nodes.
+        """
+        edges = torch.stack([self.edges(pair, vector), self.edges(pair, -vector)])
+        atoms, turned = self._encode(z, atom, edges)
+        features = atom_features(z, atom, self.n_elements)
+        own, exchanged = self.readout.own.both_orders(features, pair)
+        here = torch.cat([atoms.flatten(1), pair], dim=-1)
+        there = torch.cat([turned.flip(1).flatten(1), pair], dim=-1)
+        interaction = self.readout.interaction
+        return own + interaction(here), exchanged + interaction(there)

@@ -11,7 +11,7 @@ from ..cores.faenet import FAENet, average_over_frames, pair_frames
 from ..cores.gotennet import GotenNet
 from ..cores.schnet import SchNet
 from ..graphs import pair_graphs
-from ..layers import atom_features
+from ..layers import AtomLinear, atom_features
 from ._atom_terms import ReadOut
 
 __all__ = [
@@ -57,7 +57,7 @@ class PairGraphNetwork(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_elements = n_elements
-        self.embed = nn.Linear(n_elements + n_atom, n_hidden)
+        self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         # Of unit scale, as every one of these architectures assumes: messages multiply
         # node features, and the product of two small ones is lost.
         nn.init.normal_(self.embed.weight)
@@ -74,7 +74,7 @@ class PairGraphNetwork(nn.Module):
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        x = self.embed(atom_features(z, atom, self.n_elements)).flatten(0, 1)
+        x = self.embed(z, atom).flatten(0, 1)
         positions, edge_index = pair_graphs(vector)
         edge = pair.repeat_interleave(2, dim=0)
         return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
@@ -84,6 +84,17 @@ class PairGraphNetwork(nn.Module):
         x = self.encode(z, atom, pair, vector)
         read = torch.cat([x.flatten(1), pair], dim=-1)
         return self.readout(read, atom_features(z, atom, self.n_elements), pair)
+
+    def both_orders(
+        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the atoms in this order and in the other.
+
+        Which atom is the first makes no difference to what the core makes of either: it
+        passes messages on a graph, and a turn by half a rotation does not change it.
+        """
+        features = atom_features(z, atom, self.n_elements)
+        return self.readout.both_orders(self.encode(z, atom, pair, vector), features, pair)
 
 
 class PairSchNet(PairGraphNetwork):
@@ -117,10 +128,17 @@ class PairSchNet(PairGraphNetwork):
         n_hidden: int = 128, n_layers: int = 3, n_radial: int = 32, cutoff: float = 8.0,
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        core = SchNet(n_hidden, n_layers, n_radial, cutoff, n_pair)
+        core = SchNet(n_hidden, n_layers, n_radial, cutoff, n_pair, paired=True)
         super().__init__(
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
+
+    def interact(
+        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
+    ) -> Tensor:
+        """Node features (2 b, n_hidden); both directions of a bond share a filter."""
+        there_and_back = torch.cat([edge_index[:, ::2], edge_index[:, 1::2]], dim=1)
+        return self.core(x, positions, there_and_back, edge[::2])
 
 
 class PairEGNN(PairGraphNetwork):

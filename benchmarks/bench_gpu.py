@@ -1,0 +1,133 @@
+"""Training and prediction of every family on one device, in one table.
+
+For each family, with default settings on pairs: milliseconds of an epoch (batches of 64),
+of one step, and of a forward pass of one batch; pairs a second of ``predict`` end to end
+from element symbols, and of the network alone in single precision. Above the table stand
+the name of the device and what it allows at best: the time of launching the smallest
+operation, and the rate at which it copies memory.
+
+The device is waited for before and after everything that is timed. It runs with
+``--device cpu`` too.
+
+    python benchmarks/bench_gpu.py [--device auto] [--pairs 2280] [--models GATv2 PairMLP]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import qcanvas_sklearn
+from qcanvas_sklearn import load_pairs
+from qcanvas_sklearn.training import resolve_device
+
+MODELS = (
+    "SchNet", "GATv2", "EGNN", "DimeNet", "FAENet", "GotenNet", "QuantumShellNet", "ViT",
+    "Fusion", "PairMLP", "PairTransformer",
+)  # fmt: skip
+BATCH_SIZE = 64
+COPIED_BYTES = 2**28
+LAUNCHES = 1000
+
+
+def waited(device: torch.device) -> None:
+    """Return when the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(function: Callable[[], Any], device: torch.device, repeats: int = 3) -> float:
+    """Median seconds of a call, behind one that is not counted."""
+    function()
+    taken = []
+    for _ in range(repeats):
+        waited(device)
+        start = time.perf_counter()
+        function()
+        waited(device)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def floors(device: torch.device) -> tuple[float, float]:
+    """Microseconds of launching an operation, and GB/s of copying memory."""
+    one = torch.zeros(1, device=device)
+
+    def launch() -> None:
+        for _ in range(LAUNCHES):
+            one.add_(1)
+
+    source = torch.zeros(COPIED_BYTES // 4, device=device)
+    target = torch.empty_like(source)
+    copying = seconds(lambda: target.copy_(source), device)
+    # Every byte is read and written.
+    return seconds(launch, device) / LAUNCHES * 1e6, 2 * COPIED_BYTES / copying / 1e9
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def measured(
+    name: str, pairs: Any, y: Any, device: torch.device, epochs: int, rows_alone: int
+) -> list[float]:
+    """One line of the table."""
+    model = getattr(qcanvas_sklearn, f"{name}Regressor")(
+        max_epochs=1, batch_size=BATCH_SIZE, device=str(device), random_state=0
+    ).fit(pairs, y)
+    model.set_params(max_epochs=epochs)
+    model.fit(pairs, y)
+    epoch = float(model.history_["seconds"].median())
+    rows = model.reader_.read(model, pairs)
+    network = model.net_.module_.to(device).eval()
+    inputs = rows.to(device)
+    with torch.inference_mode():
+        batch = inputs.batch(slice(0, BATCH_SIZE))
+        forward = seconds(lambda: network(**batch), device)
+        many = inputs.batch(torch.arange(rows_alone, device=device) % len(rows))
+        alone = seconds(lambda: network(**many), device)
+    network.to("cpu")
+    end_to_end = seconds(lambda: model.predict(pairs), device)
+    steps = -(-len(pairs) // BATCH_SIZE)
+    return [
+        epoch * 1e3, epoch / steps * 1e3, forward * 1e3, len(pairs) / end_to_end,
+        rows_alone / alone,
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--pairs", type=int, default=2280)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rows-alone", type=int, default=None,
+                        help="rows of the network alone; 65,536 on CUDA, else 256")  # fmt: skip
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    args = parser.parse_args()
+    device = resolve_device(args.device)
+    rows_alone = args.rows_alone or (65536 if device.type == "cuda" else 256)
+    X, y = load_pairs(target="total_energy_ev", return_X_y=True)
+    pairs, y = X.to_numpy()[: args.pairs], y.to_numpy()[: args.pairs]
+    launch, bandwidth = floors(device)
+    print(f"{device_name(device)}, torch {torch.__version__}; an operation takes "
+          f"{launch:.1f} us at least, memory is copied at {bandwidth:,.0f} GB/s")  # fmt: skip
+    print(f"{len(pairs)} pairs in batches of {BATCH_SIZE}")
+    heads = ("epoch, ms", "step, ms", "forward, ms", "predict, /s", "alone, /s")
+    print(f"{'':18s}" + "".join(f"{head:>13s}" for head in heads))
+    for name in args.models:
+        line = measured(name, pairs, y, device, args.epochs, rows_alone)
+        print(f"{name:18s}{line[0]:13.0f}{line[1]:13.2f}{line[2]:13.2f}"
+              f"{line[3]:13,.0f}{line[4]:13,.0f}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Prediction speed from element pairs, with and without the pixels in between.
+
+For each family: pairs a second of ``predict`` from element symbols, end to end; of the
+reader alone, which makes the network's inputs of them; and of the network alone. Families
+that see the mean of each channel are measured a second time through a table of pixels: a
+`PairImageTransformer` with its default blocks in front.
+
+Seconds are those of the process, rounds of both ways are interleaved, and medians are
+printed: other work on the machine meets both.
+
+    python benchmarks/bench_predict.py [--pairs 2048] [--rounds 5] [--models GATv2 PairMLP]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import qcanvas_sklearn
+from qcanvas_sklearn import PairImageTransformer, load_pairs
+
+GRAPHS = ("GATv2", "SchNet", "EGNN", "DimeNet", "FAENet", "GotenNet")
+SCALARS = ("PairMLP", "PairTransformer")
+IMAGES = ("QuantumShellNet", "ViT", "Fusion")
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """Seconds that the process spends in a call."""
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def measured(name: str, pairs: Any, y: Any, rounds: int) -> dict[str, float]:
+    """Pairs a second, by what is done with them."""
+    model = getattr(qcanvas_sklearn, f"{name}Regressor")(
+        max_epochs=1, device="cpu", random_state=0
+    ).fit(pairs, y)
+    reader, n = model.reader_, len(pairs)
+    rows = reader.read(model, pairs)
+    ways = {
+        "end to end": lambda: model.predict(pairs),
+        "reader": lambda: reader.read(model, pairs),
+        "network": lambda: model._outputs(rows),
+    }
+    if "channel_means" in reader.layout_.include:
+        pixels = PairImageTransformer(include=(*reader.layout_.include[:-1], "image"))
+        pixels.fit(pairs)
+        by_table = getattr(qcanvas_sklearn, f"{name}Regressor")(
+            max_epochs=1, device="cpu", random_state=0
+        ).fit(pixels.transform(pairs[:64]), y[:64])
+        by_table.unseen_elements = "allow"
+        ways["by pixels"] = lambda: by_table.predict(pixels.transform(pairs))
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, function in ways.items():
+            taken[way].append(seconds(function))
+    return {way: n / float(np.median(values)) for way, values in taken.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--models", nargs="+", default=[*GRAPHS, *SCALARS, *IMAGES])
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    X, y = load_pairs(target="total_energy_ev", return_X_y=True)
+    pairs = X.to_numpy()[: args.pairs]
+    y = y.to_numpy()[: args.pairs]
+    print(f"{len(pairs)} pairs, {args.rounds} rounds, 1 thread, double precision, "
+          f"torch {torch.__version__}; pairs a second")  # fmt: skip
+    print(f"{'':18s}{'end to end':>12s}{'reader':>12s}{'network':>12s}{'by pixels':>12s}"
+          f"{'ratio':>8s}")  # fmt: skip
+    for name in args.models:
+        rate = measured(name, pairs, y, args.rounds)
+        line = "".join(f"{rate[way]:12,.0f}" for way in ("end to end", "reader", "network"))
+        if "by pixels" in rate:
+            by_pixels = rate["by pixels"]
+            line += f"{by_pixels:12,.0f}{rate['end to end'] / by_pixels:7.1f}x"
+        print(f"{name:18s}{line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

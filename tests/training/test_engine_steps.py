@@ -1,0 +1,93 @@
+"""What the training engine does for every batch: as skorch and torch do it, in less time."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from skorch import NeuralNet
+from skorch.callbacks import Callback, GradientNormClipping
+from torch import nn
+
+from qcanvas_sklearn import PairMLPRegressor
+from qcanvas_sklearn.nn.layers import AtomLinear, atom_features
+from qcanvas_sklearn.training import engine
+from qcanvas_sklearn.training.callbacks import Clipping
+from qcanvas_sklearn.training.net import Net
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(40, 3)), 50 * RNG.normal(size=40)
+
+
+def model(**params):
+    params = {"n_hidden": 8, "n_blocks": 1, "dropout": 0.1, "batch_size": 16, **params}
+    return PairMLPRegressor(max_epochs=3, random_state=0, early_stopping=True, **params)
+
+
+class Modes(Callback):
+    """Writes down the mode of every module, in training and in validation."""
+
+    seen = []
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        modes = {module.training for module in net.module_.modules()}
+        Modes.seen.append((training, modes))
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return model().fit(X, Y)
+
+
+def test_losses_that_are_read_late_are_the_same(usual, monkeypatch):
+    monkeypatch.setattr(Net, "_reads_late", True)
+    late = model().fit(X, Y)
+    assert_array_equal(late.history_.drop(columns="seconds"),
+                       usual.history_.drop(columns="seconds"))  # fmt: skip
+    assert_array_equal(late.predict(X), usual.predict(X))
+    rows = [[sorted(batch) for batch in row["batches"]] for row in late.net_.history]
+    assert rows == [[sorted(batch) for batch in row["batches"]] for row in usual.net_.history]
+
+
+def test_every_module_trains_in_training_and_in_training_alone():
+    Modes.seen.clear()
+    model(callbacks=[Modes()]).fit(X, Y)
+    assert {training for training, _ in Modes.seen} == {True, False}
+    assert all(modes == {training} for training, modes in Modes.seen)
+
+
+def test_weights_are_clipped_as_skorch_clips_them(usual, monkeypatch):
+    monkeypatch.setattr(engine, "Clipping", GradientNormClipping)
+    by_skorch = model().fit(X, Y)
+    assert_array_equal(by_skorch.predict(X), usual.predict(X))
+    monkeypatch.setattr(engine, "Clipping", lambda norm: Clipping(1e-9))
+    assert (model().fit(X, Y).predict(X) != usual.predict(X)).any()
+
+
+def test_a_step_of_all_weights_at_once_is_the_usual_one(usual, monkeypatch):
+    assert usual.net_.optimizer_.defaults["fused"]
+    plain = NeuralNet.initialize_optimizer
+
+    def one_by_one(net, *args, **kwargs):
+        net.optimizer__fused = False
+        return plain(net, *args, **kwargs)
+
+    monkeypatch.setattr(Net, "initialize_optimizer", one_by_one)
+    other = model().fit(X, Y)
+    assert not other.net_.optimizer_.defaults["fused"]
+    np.testing.assert_allclose(other.predict(X), usual.predict(X), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_scalars", [0, 2])
+def test_elements_that_are_looked_up_are_those_of_a_product(n_scalars):
+    generator = torch.Generator().manual_seed(0)
+    linear = AtomLinear(5, n_scalars, 4).double()
+    z = torch.tensor([[0, 1], [5, 3], [3, 3]])
+    scalars = torch.randn(3, 2, n_scalars, generator=generator, dtype=torch.float64)
+    usual = nn.functional.linear(
+        atom_features(z, scalars, 5), linear.weight, linear.bias
+    )
+    found = linear(z, scalars)
+    torch.testing.assert_close(found, usual, rtol=1e-14, atol=1e-14)
+    slopes = [torch.autograd.grad(out.square().sum(), list(linear.parameters()))
+              for out in (found, usual)]  # fmt: skip
+    torch.testing.assert_close(*slopes, rtol=1e-13, atol=1e-13)
