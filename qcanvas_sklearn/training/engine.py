@@ -39,7 +39,6 @@ from .callbacks import Annealing, Clipping, Divergence, EpochProgress, Thawing
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
-from .net import Net
 from .rows import Rows
 from .targets import by_block
 
@@ -110,7 +109,7 @@ def build_net(
     module: type[nn.Module], module_params: Mapping[str, Any], plan: TrainingPlan
 ) -> NeuralNet:
     """An initialised skorch net on the CPU with weights drawn from the plan's seed."""
-    net = Net(
+    net = NeuralNet(
         module,
         criterion=MaskedLoss,
         criterion__loss=plan.loss,

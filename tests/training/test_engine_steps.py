@@ -5,14 +5,13 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from skorch import NeuralNet
-from skorch.callbacks import Callback, GradientNormClipping
+from skorch.callbacks import GradientNormClipping
 from torch import nn
 
 from qcanvas_sklearn import PairMLPRegressor
 from qcanvas_sklearn.nn.layers import AtomLinear, atom_features
 from qcanvas_sklearn.training import engine
 from qcanvas_sklearn.training.callbacks import Clipping
-from qcanvas_sklearn.training.net import Net
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 3)), 50 * RNG.normal(size=40)
@@ -23,36 +22,9 @@ def model(**params):
     return PairMLPRegressor(max_epochs=3, random_state=0, early_stopping=True, **params)
 
 
-class Modes(Callback):
-    """Writes down the mode of every module, in training and in validation."""
-
-    seen = []
-
-    def on_batch_end(self, net, training=None, **kwargs):
-        modes = {module.training for module in net.module_.modules()}
-        Modes.seen.append((training, modes))
-
-
 @pytest.fixture(scope="module")
 def usual():
     return model().fit(X, Y)
-
-
-def test_losses_that_are_read_late_are_the_same(usual, monkeypatch):
-    monkeypatch.setattr(Net, "_reads_late", True)
-    late = model().fit(X, Y)
-    assert_array_equal(late.history_.drop(columns="seconds"),
-                       usual.history_.drop(columns="seconds"))  # fmt: skip
-    assert_array_equal(late.predict(X), usual.predict(X))
-    rows = [[sorted(batch) for batch in row["batches"]] for row in late.net_.history]
-    assert rows == [[sorted(batch) for batch in row["batches"]] for row in usual.net_.history]
-
-
-def test_every_module_trains_in_training_and_in_training_alone():
-    Modes.seen.clear()
-    model(callbacks=[Modes()]).fit(X, Y)
-    assert {training for training, _ in Modes.seen} == {True, False}
-    assert all(modes == {training} for training, modes in Modes.seen)
 
 
 def test_weights_are_clipped_as_skorch_clips_them(usual, monkeypatch):
@@ -71,7 +43,7 @@ def test_a_step_of_all_weights_at_once_is_the_usual_one(usual, monkeypatch):
         net.optimizer__fused = False
         return plain(net, *args, **kwargs)
 
-    monkeypatch.setattr(Net, "initialize_optimizer", one_by_one)
+    monkeypatch.setattr(NeuralNet, "initialize_optimizer", one_by_one)
     other = model().fit(X, Y)
     assert not other.net_.optimizer_.defaults["fused"]
     np.testing.assert_allclose(other.predict(X), usual.predict(X), rtol=1e-4, atol=1e-4)
