@@ -35,6 +35,7 @@ from ..training import (
     predict,
     resolve_device,
     train,
+    with_progress,
 )
 from ._checks import (
     check_architecture,
@@ -287,9 +288,10 @@ class NetEstimator(BaseEstimator):
                 rows = self._first_read(X)
             values = self._read_targets(y, len(rows), continuing, classes, rows)
             weight = check_weight(sample_weight, len(rows))
-            interrupted = self._train(
-                rows, values, weight, validation, plan, continuing, stream
-            )
+            with with_progress(plan) as plan:
+                interrupted = self._train(
+                    rows, values, weight, validation, plan, continuing, stream
+                )
         except BaseException:
             # A failure or a refused table leaves a fitted model as it was.
             self.__dict__.clear()
