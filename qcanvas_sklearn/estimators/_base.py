@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -37,6 +36,7 @@ from ..training import (
     train,
     with_progress,
 )
+from ._caption import CaptionedEstimator
 from ._checks import (
     check_architecture,
     check_elements,
@@ -54,7 +54,7 @@ __all__ = ["NetEstimator"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class NetEstimator(BaseEstimator):
+class NetEstimator(CaptionedEstimator):
     """Base of all network estimators: validate, split, scale, seed, build, train.
 
     The fields are the hyperparameters that all share; a subclass is a dataclass too, whose
