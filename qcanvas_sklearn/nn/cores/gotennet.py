@@ -330,9 +330,11 @@ class GotenNet(nn.Module):
         loops = torch.arange(n, device=x.device).expand(2, n)
         source, target = torch.cat([edge_index, loops], dim=1)
         # Loops have no length, and no image.
-        vectors = nn.functional.pad(edge_vectors(positions, edge_index, shift), (0, 0, 0, n))
+        # Not by padding, which torch up to 2.7 at least refuses of what is empty.
+        vectors = edge_vectors(positions, edge_index, shift)
+        vectors = torch.cat([vectors, vectors.new_zeros(n, 3)])
         distance = lengths(vectors)
-        edge = nn.functional.pad(edge, (0, 0, 0, n))
+        edge = torch.cat([edge, edge.new_zeros(n, edge.shape[1])])
         inputs = torch.cat([self.basis(distance), edge], dim=-1)
         damping = self.cutoff_function(distance, self.cutoff)
         # Atoms that coincide have no direction, and slopes there have an end.
