@@ -5,8 +5,11 @@ What is there already comes as scikit-learn's `Bunch` (or ``X, y``): `load_pairs
 `load_trajectory`, `fetch_qm9`, `fetch_md17` and `fetch_crysmtm`, whose ``data`` is the
 `Molecules`. What the user brings or has computed
 comes as a `PairData`: `read_dftbplus`, `read_npz`, `compute_pairs`, `build_archive`; or as
-a `Molecules`: `compute_molecules`, `read_qm9`, `read_md17`, `read_crysmtm`.
+a `Molecules`: `compute_molecules`, `read_qm9`, `read_md17`, `read_crysmtm`. `TorchPairs` and
+`TorchPairGraphs` hand pairs to loops that are written in torch.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from ..structures import Molecules, PairData
 from ._archive import read_npz, write_npz
@@ -22,9 +25,14 @@ from ._summary import compare
 from ._xtb import compute_pairs
 from ._xtb_molecules import compute_molecules
 
+if TYPE_CHECKING:
+    from ._torch_pairs import TorchPairGraphs, TorchPairs
+
 __all__ = [
     "Molecules",
     "PairData",
+    "TorchPairGraphs",
+    "TorchPairs",
     "build_archive",
     "compare",
     "compute_molecules",
@@ -43,3 +51,12 @@ __all__ = [
     "read_qm9",
     "write_npz",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The only names here that need torch, which the sources of data do without.
+    if name in ("TorchPairGraphs", "TorchPairs"):
+        from . import _torch_pairs
+
+        return getattr(_torch_pairs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from ..targets import EV_PER
 from ._molecules import Molecules
 from ._ragged import pointers
 
-__all__ = ["data_of_molecules", "molecules_of_data"]
+__all__ = ["data_class", "data_of_molecules", "molecules_of_data"]
 
 _NUMBERS = ("z", "atomic_numbers")
 _FORCES = ("force", "forces")
@@ -100,16 +100,23 @@ def _add_cells(found: dict[str, Any], items: list[Any]) -> None:
     ]
 
 
-def data_of_molecules(molecules: Molecules) -> list[Any]:
-    """A list of ``Data``, see :meth:`Molecules.to_pyg`."""
+def data_class() -> Any:
+    """``torch_geometric.data.Data``, or an ImportError that says how to get it."""
     try:
-        import torch
         from torch_geometric.data import Data
     except ImportError as error:
         raise ImportError(
             "PyG Data need torch-geometric, which is not installed: "
             'pip install "qcanvas-sklearn[molecules]"'
         ) from error
+    return Data
+
+
+def data_of_molecules(molecules: Molecules) -> list[Any]:
+    """A list of ``Data``, see :meth:`Molecules.to_pyg`."""
+    data = data_class()
+    import torch
+
     out = []
     atom_labels = {k: c.to_numpy() for k, c in molecules.atom_labels.items()}
     for i, (start, end) in enumerate(zip(molecules.ptr[:-1], molecules.ptr[1:], strict=True)):
@@ -127,5 +134,5 @@ def data_of_molecules(molecules: Molecules) -> list[Any]:
             fields["y"] = molecules.labels.to_numpy()[i : i + 1]
         fields |= {k: array[start:end] for k, array in atom_labels.items()}
         tensors = {k: torch.from_numpy(np.array(array)) for k, array in fields.items()}
-        out.append(Data(**tensors, name=str(molecules.names[i])))
+        out.append(data(**tensors, name=str(molecules.names[i])))
     return out
