@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from types import ModuleType
 
 import qcanvas_sklearn
@@ -49,10 +49,15 @@ def quickstart_first(name: str) -> tuple[bool, str]:
     return ("quickstart" not in name, name)
 
 
-def public_modules() -> Iterator[str]:
-    """The modules of `MODULES`, and those that have joined the package since."""
-    yield from MODULES
-    yield from (name for name in qcanvas_sklearn._MODULES if name not in MODULES)
+@cache
+def public_modules() -> tuple[str, ...]:
+    """The modules of `MODULES`, and packages that have joined since."""
+    packages = (
+        info.name.removeprefix("qcanvas_sklearn.")
+        for info in walk_packages(qcanvas_sklearn.__path__, "qcanvas_sklearn.")
+        if info.ispkg and "._" not in info.name
+    )
+    return tuple(dict.fromkeys([*MODULES, *qcanvas_sklearn._MODULES, *packages]))
 
 
 @cache
