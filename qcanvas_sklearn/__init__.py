@@ -35,8 +35,8 @@ _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
     "datasets", "descriptors", "elements", "estimators", "hamiltonians", "images",
     "inspection", "metrics",
-    "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
-    "training",
+    "model_selection", "nn", "plotting", "prediction", "rendering", "report", "structures",
+    "targets", "training",
 )  # fmt: skip
 
 __all__ = sorted([*_HOME, *_MODULES])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import Bunch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from .. import _files
 from ..targets import resolve_targets

@@ -76,7 +76,7 @@ def compute_pairs(
         another version of tblite, are computed anew. Where nothing can be written, pairs
         are computed all the same, with a warning.
     verbose : int, default=0
-        Report the progress on standard error where it is not 0.
+        Show a progress bar, on standard error in a terminal, where it is not 0.
 
     Returns
     -------

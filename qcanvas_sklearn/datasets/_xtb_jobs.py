@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from .._files import data_home
 from ..elements import SYMBOLS
@@ -153,9 +154,9 @@ def run_jobs(
     n_jobs : int or None
         Processes, as in joblib.
     verbose : int
-        Report the progress on standard error where it is not 0.
+        Show a progress bar where it is not 0.
     what : str
-        What the progress calls the jobs.
+        What the bar calls the jobs.
 
     Returns
     -------
@@ -166,12 +167,15 @@ def run_jobs(
     if directory is not None:
         cached = {job: _read_cached(job, settings, directory) for job in distinct}
         results = {job: records for job, records in cached.items() if records is not None}
-    _report(len(results), len(distinct), verbose, what)
     missing = [job for job in distinct if job not in results]
-    if missing:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        calls = (delayed(_compute_chunk)(chunk, settings) for chunk in chunks(missing))
-        for finished in parallel(calls):
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    calls = (delayed(_compute_chunk)(chunk, settings) for chunk in chunks(missing))
+    # A disabled bar would start a thread all the same.
+    shown: Any = nullcontext() if not verbose else tqdm(
+        total=len(distinct), initial=len(results), desc="xTB", unit=f" {what}"
+    )  # fmt: skip
+    with shown as bar:
+        for finished in parallel(calls) if missing else ():
             results.update(finished)
             if directory is not None:
                 try:
@@ -179,7 +183,8 @@ def run_jobs(
                 except OSError as error:
                     _warn_of_no_cache(error)
                     directory = None
-            _report(len(results), len(distinct), verbose, what)
+            if bar is not None:
+                bar.update(len(finished))
     return [results[job] for job in jobs]
 
 
@@ -224,9 +229,3 @@ def _compute_chunk(
     # limit holds for the calling thread and ends with the block.
     with threadpool_limits(limits=1, user_api="openmp"):
         return [(job, job.compute(settings)) for job in jobs]
-
-
-def _report(done: int, total: int, verbose: int, what: str) -> None:
-    if verbose:
-        end = "\n" if done == total else ""
-        print(f"\rxTB: {done} of {total} {what}", end=end, file=sys.stderr, flush=True)

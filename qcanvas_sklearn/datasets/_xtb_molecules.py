@@ -76,7 +76,7 @@ def compute_molecules(
         Keep results on disk and reuse them: one file for every structure, written as soon
         as it is done, as :func:`compute_pairs` does.
     verbose : int, default=0
-        Report the progress on standard error where it is not 0.
+        Show a progress bar, on standard error in a terminal, where it is not 0.
 
     Returns
     -------

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -35,7 +34,9 @@ from ..training import (
     predict,
     resolve_device,
     train,
+    with_progress,
 )
+from ._caption import CaptionedEstimator
 from ._checks import (
     check_architecture,
     check_elements,
@@ -53,7 +54,7 @@ __all__ = ["NetEstimator"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class NetEstimator(BaseEstimator):
+class NetEstimator(CaptionedEstimator):
     """Base of all network estimators: validate, split, scale, seed, build, train.
 
     The fields are the hyperparameters that all share; a subclass is a dataclass too, whose
@@ -287,9 +288,10 @@ class NetEstimator(BaseEstimator):
                 rows = self._first_read(X)
             values = self._read_targets(y, len(rows), continuing, classes, rows)
             weight = check_weight(sample_weight, len(rows))
-            interrupted = self._train(
-                rows, values, weight, validation, plan, continuing, stream
-            )
+            with with_progress(plan) as plan:
+                interrupted = self._train(
+                    rows, values, weight, validation, plan, continuing, stream
+                )
         except BaseException:
             # A failure or a refused table leaves a fitted model as it was.
             self.__dict__.clear()

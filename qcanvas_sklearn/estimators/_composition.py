@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import RegressorMixin, clone
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -33,6 +33,7 @@ from ..structures import (
 )
 from ..targets import EXTENSIVE_LABELS, LABELS, MOLECULE_LABELS
 from ..training import CompositionReference, count_elements
+from ._caption import CaptionedEstimator
 from ._checks import UNSEEN_ELEMENTS, check_elements, check_passed
 
 __all__ = ["CompositionRegressor"]
@@ -40,7 +41,7 @@ __all__ = ["CompositionRegressor"]
 Array = NDArray[np.float64]
 
 
-class CompositionRegressor(RegressorMixin, BaseEstimator):
+class CompositionRegressor(RegressorMixin, CaptionedEstimator):
     """Ridge regression on the numbers of atoms of each element.
 
     What no look at a geometry is needed for: nearly all of a total energy, and the first

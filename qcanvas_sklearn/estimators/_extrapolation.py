@@ -16,13 +16,16 @@ from ..elements import atomic_numbers
 from ..inputs import standard_descriptors
 from ..training import (
     ExtrapolationCalibration,
+    Progress,
     TrainingData,
     TrainingPlan,
     element_distance,
     train,
 )
 
-__all__ = ["extrapolation_std", "left_out_calibration", "unseen_members"]
+__all__ = [
+    "extrapolation_std", "left_out_calibration", "left_out_epochs", "unseen_members",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -46,6 +49,11 @@ def extrapolation_std(
     unseen, known = unseen_members(members, elements), atomic_numbers(elements)
     distance = element_distance(members, unseen, known, calibration.descriptors)
     return calibration.std(members, unseen, distance)
+
+
+def left_out_epochs(plan: TrainingPlan) -> int:
+    """How many epochs the nets train together that leave elements out."""
+    return _N_FOLDS * max(round(_EPOCHS * plan.max_epochs), 1)
 
 
 def left_out_calibration(
@@ -83,8 +91,12 @@ def left_out_calibration(
     interrupted : bool
         Whether it was.
     """
-    n_epochs = max(round(_EPOCHS * plan.max_epochs), 1)
-    plan = replace(plan, max_epochs=n_epochs, patience=None, callbacks=(), verbose=0)
+    n_epochs = left_out_epochs(plan) // _N_FOLDS
+    progress = plan.progress and Progress(
+        plan.progress.bar, "unseen elements", plan.further_epochs / left_out_epochs(plan)
+    )
+    plan = replace(plan, max_epochs=n_epochs, patience=None, callbacks=(), verbose=0,
+                   progress=progress)  # fmt: skip
     found = []
     for k, unseen in enumerate(_folds(members, plan.seed)):
         is_left_out = unseen.any(axis=1)

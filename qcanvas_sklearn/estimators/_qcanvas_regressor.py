@@ -17,7 +17,14 @@ from ..inputs import InputSpec
 from ..nn.cores.tight_binding import QUANTITIES
 from ..structures import looks_like_pairs
 from ..targets import TARGETS
-from ..training import DenseRows, ExtrapolationCalibration, TrainingData, TrainingPlan
+from ..training import (
+    DenseRows,
+    ExtrapolationCalibration,
+    TrainingData,
+    TrainingPlan,
+    progress_part,
+    with_progress,
+)
 from ._correction import Correction, labels_of_state
 from ._qcanvas import QCanvasFamily
 from ._regressor import NetRegressor
@@ -310,9 +317,12 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         before = dict(vars(self))
         interrupted = False
         try:
-            if not continuing:
-                interrupted = self._learn_states(X, y, sample_weight, validation, plan)
-            super()._learn(X, y, sample_weight, validation, plan, continuing, stream=stream)
+            with with_progress(plan) as plan:
+                if not continuing:
+                    interrupted = self._learn_states(X, y, sample_weight, validation, plan)
+                super()._learn(
+                    X, y, sample_weight, validation, plan, continuing, stream=stream
+                )
         except BaseException:
             # Ctrl-C leaves a new net that can be used, or none.
             if self.__dict__.get("net_") is before.get("net_"):
@@ -358,7 +368,10 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         try:
             # One seed for both, so that one part of the pairs is set aside for both.
             own = model._plan(seed=plan.seed)
-            model._learn(X, y, sample_weight, validation, own, continuing=False)
+            n_epochs = own.max_epochs + own.further_epochs
+            with progress_part(plan.progress, "tight binding", n_epochs) as progress:
+                own = replace(own, progress=progress)
+                model._learn(X, y, sample_weight, validation, own, continuing=False)
         except KeyboardInterrupt:
             if not hasattr(model, "net_"):
                 raise

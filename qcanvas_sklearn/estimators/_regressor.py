@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..training import (
     TrainingData,
     TrainingPlan,
 )
-from ._extrapolation import extrapolation_std, left_out_calibration
+from ._extrapolation import extrapolation_std, left_out_calibration, left_out_epochs
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -207,6 +207,16 @@ class NetRegressor(RegressorMixin, _Shell):
         """Labels (n, t) of training data, in the user's units."""
         return self.scaler_.inverse_transform(data.blocks[0].values)
 
+    def _plan(self, **overrides: Any) -> TrainingPlan:
+        plan = super()._plan(**overrides)
+        further = left_out_epochs(plan) / self.n_members if self._meets_unseen else 0.0
+        return replace(plan, further_epochs=further)
+
+    @property
+    def _meets_unseen(self) -> bool:
+        """Whether standard deviations are asked for where elements are new."""
+        return self.n_members > 1 and self.unseen_elements != "error"
+
     def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         if self.n_members == 1:
             return None
@@ -230,9 +240,8 @@ class NetRegressor(RegressorMixin, _Shell):
     def _calibrate_unseen(
         self, data: TrainingData, plan: TrainingPlan, device: torch.device
     ) -> tuple[ExtrapolationCalibration | None, bool]:
-        if self.n_members == 1 or self.unseen_elements == "error":
+        if not self._meets_unseen:
             return None, False
-
         return left_out_calibration(
             data, self.reader_.members(data.rows), self._labels(data), self._single_net,
             self._left_out_errors, plan, device,

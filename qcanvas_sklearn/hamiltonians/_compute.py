@@ -98,7 +98,7 @@ def compute_hamiltonians(
         Keep results on disk and reuse them, as
         :func:`qcanvas_sklearn.datasets.compute_molecules` does.
     verbose : int, default=0
-        Report the progress on standard error where it is not 0.
+        Show a progress bar, on standard error in a terminal, where it is not 0.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from .engine import (
 )
 from .graph_rows import GraphRows
 from .losses import LOSSES, MaskedLoss
+from .progress import Progress, progress_part, with_progress
 from .rows import DenseRows, Rows, Scaling
 from .scaling import TargetScaler, feature_scaling
 from .targets import TargetBlock
@@ -28,6 +29,7 @@ __all__ = [
     "LOSSES",
     "MaskedLoss",
     "Predictor",
+    "Progress",
     "Rate",
     "Rows",
     "Scaling",
@@ -44,7 +46,9 @@ __all__ = [
     "history_frame",
     "precision",
     "predict",
+    "progress_part",
     "repeatable",
     "resolve_device",
     "train",
+    "with_progress",
 ]

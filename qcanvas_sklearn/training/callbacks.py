@@ -7,26 +7,32 @@ from typing import Any
 
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from tqdm.auto import tqdm
+
+from .progress import Progress
 
 __all__ = ["Annealing", "Divergence", "EpochProgress"]
 
 
 class EpochProgress(Callback):
-    """One progress bar over the epochs, with the losses behind it."""
+    """Tell a bar of every epoch and its losses.
+
+    Parameters
+    ----------
+    progress : Progress
+        Where to tell it.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
 
     def on_train_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="training", leave=True)
+        self.progress.begin(net.max_epochs)
 
     def on_epoch_end(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
-        last = net.history[-1]
-        losses = {k: f"{last[k]:.4f}" for k in ("train_loss", "valid_loss") if k in last}
-        self.bar_.set_postfix(losses)
-        self.bar_.update()
+        self.progress.advance(net.history[-1])
 
     def on_train_end(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
-        self.bar_.close()
-        del self.bar_
+        self.progress.end()
 
 
 class Divergence(Callback):

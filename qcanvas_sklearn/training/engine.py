@@ -37,6 +37,7 @@ from .callbacks import Annealing, Divergence, EpochProgress
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
+from .progress import Progress
 from .rows import Rows
 from .targets import by_block
 
@@ -89,6 +90,10 @@ class TrainingPlan:
     #: Part of the cycle in which the learning rate rises.
     warm_up: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
+    #: Epochs of trainings behind this one that the same fit consists of.
+    further_epochs: float = 0.0
+    #: Where the training shows how far it is, besides lines of its epochs.
+    progress: Progress | None = None
 
     def groups(self) -> list[tuple[str, dict[str, float]]]:
         """Groups of parameters as skorch takes them, with the factors of their rates."""
@@ -148,14 +153,16 @@ def _callbacks(
     if hasattr(net.module_, "anneal"):
         annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
         callbacks.append(("annealing", Annealing(annealed)))
+    # Before what may end the training, so that its last epoch is reported too.
+    if plan.progress is not None:
+        callbacks.append(("progress", EpochProgress(plan.progress)))
+    if plan.verbose >= 2:
+        callbacks.append(("report", PrintLog()))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
             patience=plan.patience, threshold=0.0, load_best=True, sink=noop
         )
         callbacks.append(("early_stopping", stopping))
-    if plan.verbose:
-        report = EpochProgress() if plan.verbose == 1 else PrintLog()
-        callbacks.append(("report", report))
     return callbacks + [
         callback if isinstance(callback, tuple) else (f"user_{i}", callback)
         for i, callback in enumerate(copy.deepcopy(list(plan.callbacks)))

@@ -413,7 +413,7 @@ def test_only_progress_is_printed(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
     compute_pairs([["H", "H"]], cache=False, verbose=1)
     out, err = capfd.readouterr()
-    assert out == "" and "1 of 1 pairs" in err
+    assert out == "" and "xTB: 100%" in err and "1/1" in err and " pairs" in err
 
 
 def test_missing_tblite_is_explained(monkeypatch):

@@ -20,8 +20,9 @@ FLOORS = (
     ("inputs", "metrics"),
     ("model_selection",),
     ("estimators", "inspection"),
-    ("plotting",),
+    ("plotting", "prediction"),
     ("report",),
+    ("cli",),
     ("__main__",),
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
