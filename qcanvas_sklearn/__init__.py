@@ -14,6 +14,7 @@ _PUBLIC = {
         "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
     ),  # fmt: skip
     "descriptors": ("MoleculeDescriptorTransformer", "MoleculeKernelTransformer"),
+    "encoders": ("EncoderTransformer",),
     "estimators": ("CompositionRegressor", "HamiltonianRegressor", "TightBindingRegressor", *(
         f"{family}{task}"
         for family in (
@@ -33,7 +34,7 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "descriptors", "elements", "estimators", "hamiltonians", "images",
+    "datasets", "descriptors", "elements", "encoders", "estimators", "hamiltonians", "images",
     "inspection", "metrics",
     "model_selection", "nn", "plotting", "prediction", "rendering", "report", "structures",
     "targets", "training",
