@@ -34,8 +34,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/README*", "**/sg_execution_times.rst"]
 suppress_warnings = ["config.cache"]  # the gallery's settings hold functions
 
-write_reference.write(DOCS / "reference")
-autosummary_generate = True
+autosummary_generate = write_reference.write(DOCS / "reference")
 autodoc_typehints = "none"  # numpydoc says them in words
 numpydoc_show_class_members = False  # the template of a class lists them
 
@@ -59,6 +58,11 @@ html_title = "qcanvas_sklearn"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
+# Pages without a section of their own have nothing to navigate.
+html_sidebars = {
+    page: []
+    for page in ("start", "benchmarks", "quantumcanvas_scripts", "changelog", "contributing")
+}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,

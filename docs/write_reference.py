@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -145,14 +146,22 @@ def page(path: str) -> str:
     return "\n".join(lines)
 
 
+def _summaries() -> Iterator[str]:
+    """A list of the modules, each with the first sentence of its docstring."""
+    for path in public_modules():
+        doc = inspect.getdoc(import_module(f"qcanvas_sklearn.{path}")) or ""
+        sentence = " ".join(doc.split("\n\n")[0].split())
+        yield from (f":doc:`{path}`", f"   {sentence}", "")
+
+
 def index() -> str:
     """The first page: the short names, and the list of modules."""
     lines = [
         *_heading("Reference", "="),
-        "Everything public. Names without an underscore, of modules without one, keep their "
-        "meaning between versions of the same major number.", "",
-        ".. toctree::", "   :maxdepth: 1", "",
+        "Everything public, by module.", "",
+        ".. toctree::", "   :hidden:", "",
         *(f"   {path}" for path in public_modules()), "",
+        *_summaries(), "",
         *_heading("Names at the top", "-"),
         "These can be imported from ``qcanvas_sklearn`` itself; torch is loaded when the first "
         "of them that needs it is used.", "",
@@ -171,10 +180,16 @@ def pages() -> dict[str, str]:
     return {"index": index(), **{path: page(path) for path in public_modules()}}
 
 
-def write(folder: Path) -> None:
-    """Write all pages; those that have not changed keep their time, and are not built anew."""
+def write(folder: Path) -> list[str]:
+    """Write all pages, and name their files.
+
+    Those that have not changed keep their time, and are not built anew.
+    """
     folder.mkdir(exist_ok=True)
+    paths = []
     for name, text in pages().items():
         path = folder / f"{name}.rst"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+        paths.append(str(path))
+    return paths

@@ -187,6 +187,7 @@ def test_code_with_output_prints_it(page, monkeypatch):
 def little_to_learn(monkeypatch, tmp_path):
     """The data with few rows, and estimators that train for one epoch unless told otherwise."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
     monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     elements = ["Ag", "Al", "B", "C", "Cl", "F", "H", "Li", "Mg", "N", "Na", "O"]
