@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # pages show formulas without network, too
     "numpydoc",
     "myst_parser",
     "sphinx_design",

@@ -222,7 +222,7 @@ def test_code_runs_in_order(page, little_to_learn):
 @pytest.mark.slow
 def test_the_pages_build_without_a_warning(tmp_path):
     for library in ("sphinx", "numpydoc", "myst_parser", "sphinx_gallery", "sphinx_design",
-                    "pydata_sphinx_theme"):  # fmt: skip
+                    "sphinx-mathjax-offline", "pydata_sphinx_theme"):  # fmt: skip
         pytest.importorskip(library)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html",
                "-d", tmp_path / "doctrees", DOCS, tmp_path / "html"]  # fmt: skip
