@@ -31,12 +31,14 @@ _PUBLIC = {
         "MoleculeKFold", "MoleculeSizeSplit", "PairTypeSplit", "PeriodDifferenceSplit",
         "PeriodSplit", "generalization_gap",
     ),
+    "persistence": ("load_model", "read_card", "save_model", "trim"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
     "datasets", "descriptors", "elements", "encoders", "estimators", "hamiltonians", "images",
     "inspection", "metrics",
-    "model_selection", "nn", "plotting", "prediction", "rendering", "report", "structures",
+    "model_selection", "nn", "persistence", "plotting", "prediction", "rendering", "report",
+    "structures",
     "targets", "training",
 )  # fmt: skip
 

@@ -92,6 +92,7 @@ class NetEstimator(CaptionedEstimator):
     if TYPE_CHECKING:
         _held_back: HeldBack | None
         _split_seed: int  # a continued fit sets the same rows aside
+        _trimmed: bool  # whether no more is left than predictions need
         _targets: TargetSpec
         net_: NeuralNet
         reader_: Reader[Any]
@@ -284,7 +285,7 @@ class NetEstimator(CaptionedEstimator):
                 check_architecture(self, self._built_with, self._architecture())
                 rows = self._read(X, learn=True)
             else:
-                self._held_back, self._split_seed = None, plan.seed
+                self._held_back, self._split_seed, self._trimmed = None, plan.seed, False
                 rows = self._first_read(X)
             values = self._read_targets(y, len(rows), continuing, classes, rows)
             weight = check_weight(sample_weight, len(rows))

@@ -107,7 +107,12 @@ def check_elements(present: list[str], seen: list[str]) -> None:
 def check_architecture(
     estimator: Any, before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
-    """Raise a ValueError if a model that is continued was built with other parameters."""
+    """Raise a ValueError if a model that is continued was trimmed, or built otherwise."""
+    if getattr(estimator, "_trimmed", False):
+        raise ValueError(
+            f"{type(estimator).__name__} was trimmed to what predictions need and cannot be "
+            "continued; call fit with warm_start=False, or keep the whole model with trim=False"
+        )
     changed = [name for name in now if not np.array_equal(now[name], before[name])]
     if changed:
         raise ValueError(

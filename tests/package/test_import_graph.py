@@ -21,7 +21,7 @@ FLOORS = (
     ("encoders", "model_selection"),
     ("estimators", "inspection"),
     ("plotting", "prediction"),
-    ("report",),
+    ("persistence", "report"),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,168 @@
+"""Fitted models of every kind, tiny, and what they are asked: for tests of model files."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from _models import CLASSIFIERS, MODELS
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+import qcanvas_sklearn as q
+from qcanvas_sklearn.hamiltonians import TwoCentreTables
+
+#: Families whose networks take molecules as well.
+GRAPHS = ("schnet", "gatv2", "egnn", "dimenet", "faenet", "gotennet")
+SMALL = {"n_hidden": 8, "max_epochs": 1, "random_state": 0}
+
+
+@dataclass
+class Case:
+    """A fitted model and rows that it is asked of."""
+
+    model: Any
+    X: Any
+
+    def answers(self, model=None):
+        """Everything that the model says of the rows, as arrays by name."""
+        model = self.model if model is None else model
+        methods = ("predict", "predict_proba", "transform")
+        found = {
+            name: np.asarray(_values(getattr(model, name)(self.X)))
+            for name in methods if hasattr(model, name)
+        }  # fmt: skip
+        if getattr(model, "n_members", 1) > 1 and hasattr(model, "calibration_"):
+            found["std"] = model.predict(self.X, return_std=True)[1]
+        if getattr(model, "force_calibration_", None) is not None:
+            found["forces"] = model.predict(self.X, return_forces=True)[1]
+        return found
+
+
+def _values(answer):
+    return getattr(answer, "values", answer)  # of a record of Hamiltonians
+
+
+@cache
+def _pairs():
+    X, y = q.load_pairs(return_X_y=True)
+    return X.iloc[::70].reset_index(drop=True), y.iloc[::70].reset_index(drop=True)
+
+
+@cache
+def _molecules():
+    X, y = q.load_molecules(return_X_y=True)
+    return X[::30], y.iloc[::30].reset_index(drop=True)
+
+
+@cache
+def _table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    return X, X[:, 0] - X[:, 1]
+
+
+def _on_pairs():
+    """Every family, both tasks, on columns of pairs; some on the symbols themselves."""
+    X, y = _pairs()
+    columns = q.PairImageTransformer(
+        image_size=4, include=("atoms", "orbitals", "charges", "image")
+    ).fit_transform(X)
+    two, odd = y[["e_g_ev", "dipole_z_d"]], y["e_g_ev"] > 2
+    small = {"n_hidden": 8, "max_epochs": 1}
+    for name, model in MODELS.items():
+        options = small | ({"patch_size": 2} if name == "vit" else {})
+        many = name in ("schnet", "pair_mlp")
+        targets = y["e_g_ev"] if name == "qcanvas" else two
+        regressor = clone(model).set_params(**options, n_members=2 if many else 1)
+        yield f"{name}-pairs", regressor.fit(columns, targets), columns[:5]
+        labels = np.where(odd, "wide", "narrow") if name == "schnet" else odd
+        classifier = clone(CLASSIFIERS[name]).set_params(**options).fit(columns, labels)
+        yield f"{name}-classes", classifier, columns[:5]
+    symbols = q.PairMLPRegressor(
+        n_blocks=1, n_members=2, unseen_elements="allow", derive=True, **SMALL
+    ).fit(X, y[["e_homo_ev", "e_lumo_ev", "e_g_ev"]])
+    yield "pair_mlp-symbols", symbols, X[:5]
+    states = q.TightBindingRegressor(n_members=2, **SMALL)
+    yield "tight_binding", clone(states).fit(X, y[["e_g_ev"]]), X[:5]
+    found = clone(states).set_params(given="elements", n_members=1)
+    yield "tight_binding-elements", found.fit(X[:8], y.loc[:7, ["e_g_ev"]]), X[:1]
+    both = q.QCanvasRegressor(n_blocks=1, n_members=2, tight_binding=states, **SMALL)
+    yield "qcanvas-states", both.fit(X, y[["e_g_ev", "total_energy_ev"]]), X[:5]
+
+
+def _on_molecules():
+    """The graph families, energies with and without forces, what is known beforehand."""
+    X, y = _molecules()
+    small = SMALL | {"n_layers": 1, "cutoff": 3.0}
+    targets = y[["total_energy_ev", "e_g_ev"]]
+    for name in GRAPHS:
+        options = small | ({"n_heads": 2} if name in ("gatv2", "gotennet") else {})
+        regressor = type(MODELS[name])(**options, n_members=2 if name == "schnet" else 1)
+        yield f"{name}-molecules", regressor.fit(X, targets), X[:4]
+    classes = type(CLASSIFIERS["egnn"])(**small).fit(X, y["e_g_ev"] > 8)
+    yield "egnn-molecules-classes", classes, X[:4]
+    forces = np.zeros((X.ptr[-1], 3))
+    slopes = q.SchNetRegressor(**small, n_members=2)
+    yield "schnet-forces", slopes.fit(X, y["total_energy_ev"], forces=forces), X[:4]
+    ridge = q.SchNetRegressor(**small, baseline="two-centre")
+    yield "schnet-baseline", ridge.fit(X, y["e_g_ev"]), X[:4]
+    labels = TwoCentreTables.load().hamiltonians(X[:6])
+    hamiltonians = q.HamiltonianRegressor(
+        "two-centre", n_layers=1, n_heads=2, n_channels=4, n_radial=8, **SMALL
+    )
+    yield "hamiltonian", hamiltonians.fit(X[:6], labels), X[:3]
+    residual = make_pipeline(q.MoleculeDescriptorTransformer(n_atoms=29), KernelRidge())
+    composition = q.CompositionRegressor(residual=residual)
+    yield "composition", composition.fit(X, y[["total_energy_ev", "e_g_ev"]]), X[:4]
+
+
+def _transformers():
+    (pairs, _), (molecules, _) = _pairs(), _molecules()
+    own = q.load_pairs().pairs[::70]
+    frames = q.PairImageTransformer(include=("atoms", "charges"), source=own)
+    yield "image", q.PairImageTransformer(image_size=8).fit(pairs), pairs[:5]
+    yield "image-own", frames.set_output(transform="pandas").fit(pairs), pairs[:5]
+    yield "pair-descriptor", q.PairDescriptorTransformer().fit(pairs), pairs[:5]
+    for name, transformer in {
+        "two-centre": q.TwoCentreTransformer(scc=False),
+        "molecule-descriptor": q.MoleculeDescriptorTransformer(),
+        "molecule-kernel": q.MoleculeKernelTransformer(),
+    }.items():
+        yield name, transformer.fit(molecules[:4]), molecules[:4]
+
+
+def _with_scikit_learn():
+    """Pipelines and other combinations with scikit-learn's own estimators."""
+    (pairs, y), (X, values) = _pairs(), _table()
+    network = q.PairMLPRegressor(n_blocks=1, **SMALL)
+    union = FeatureUnion(
+        [("elements", q.PairDescriptorTransformer()),
+         ("images", q.PairImageTransformer(include=("atoms", "charges")))]
+    )  # fmt: skip
+    ridge = make_pipeline(union, SimpleImputer(), StandardScaler(), RidgeCV())
+    yield "union", ridge.fit(pairs, y["e_g_ev"]), pairs[:5]
+    scaled = TransformedTargetRegressor(network, transformer=MinMaxScaler())
+    yield "scaled-target", scaled.fit(X, values), X[:5]
+    mixed = ColumnTransformer(
+        [("scale", StandardScaler(), [0, 1]), ("sign", OneHotEncoder(), [2])],
+        remainder="passthrough",
+    )
+    signs = np.column_stack([X[:, :2], np.sign(X[:, 2])])
+    columns = make_pipeline(mixed, clone(network)).fit(signs, values)
+    yield "columns", columns, signs[:5]
+    logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, values > 0)
+    yield "logistic", logistic, X[:5]
+    # Coefficients that lie in memory the other way round.
+    yield "ridge", Ridge().fit(X, np.column_stack([values, -values])), X[:5]
+
+
+def cases(*groups):
+    """Cases by name, of some groups or of all."""
+    every = (_on_pairs, _on_molecules, _transformers, _with_scikit_learn)
+    return {name: Case(model, X) for group in groups or every for name, model, X in group()}
