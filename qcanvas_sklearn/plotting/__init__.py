@@ -6,6 +6,7 @@ Every display is made by a class method ``from_…``, draws itself (again, on ot
 """
 
 from ._calibration import CalibrationDisplay
+from ._explorer import PairExplorerDisplay
 from ._gap import GeneralizationGapDisplay
 from ._hamiltonians import HamiltonianDisplay, LevelDisplay
 from ._importance import ChannelImportanceDisplay
@@ -24,6 +25,7 @@ __all__ = [
     "HamiltonianDisplay",
     "LevelDisplay",
     "MolecularOrbitalDisplay",
+    "PairExplorerDisplay",
     "PairImageDisplay",
     "PairMatrixDisplay",
     "ParityDisplay",

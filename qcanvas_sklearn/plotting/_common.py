@@ -26,6 +26,7 @@ __all__ = [
     "canvas",
     "check_frame",
     "format_number",
+    "grid_in",
     "name_of",
     "printed",
     "quantity",
@@ -146,17 +147,34 @@ def _axes_in(display: object, ax: Any, n_panels: int, shape: tuple[int, int]) ->
         )
     if len(given) == n_panels:
         return given
-    whole = given[0]
+    grid = grid_in(given[0], *shape)
+    places = [divmod(k, shape[1]) for k in range(n_panels)]
+    return [given[0].figure.add_subplot(grid[row, column]) for row, column in places]
+
+
+def grid_in(whole: Axes, n_rows: int, n_columns: int, **ratios: Sequence[float]) -> Any:
+    """A grid that divides given axes, of which nothing else is shown any more.
+
+    Parameters
+    ----------
+    whole : Axes
+        What to divide.
+    n_rows, n_columns : int
+        Cells below and beside each other.
+    **ratios : sequence of float
+        ``height_ratios`` and ``width_ratios``, as of a `GridSpec`.
+
+    Returns
+    -------
+    GridSpec or GridSpecFromSubplotSpec
+    """
     whole.set_axis_off()
     spec = whole.get_subplotspec()
-    if spec is None:
-        box = whole.get_position()
-        edges = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
-        grid: Any = whole.figure.add_gridspec(*shape, **edges)
-    else:
-        grid = spec.subgridspec(*shape)
-    places = [divmod(k, shape[1]) for k in range(n_panels)]
-    return [whole.figure.add_subplot(grid[row, column]) for row, column in places]
+    if spec is not None:
+        return spec.subgridspec(n_rows, n_columns, **ratios)
+    box = whole.get_position()
+    edges = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+    return whole.figure.add_gridspec(n_rows, n_columns, **edges, **ratios)
 
 
 def name_of(key: str) -> str:

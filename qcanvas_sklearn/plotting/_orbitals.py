@@ -10,7 +10,7 @@ import pandas as pd
 from ._common import BLUE, COLUMN, canvas, check_frame, require_matplotlib
 from ._states import model_and_pairs, row_of
 
-__all__ = ["MolecularOrbitalDisplay"]
+__all__ = ["MolecularOrbitalDisplay", "orbitals_of"]
 
 _SHELLS = ("s", "p", "d", "f")
 _M = {"sigma": 0, "pi": 1, "delta": 2, "phi": 3}
@@ -99,11 +99,8 @@ class MolecularOrbitalDisplay:
         """
         require_matplotlib(cls)
         model, pairs = model_and_pairs(estimator, X)
-        pair = row_of(pairs, row)
-        names = [block.labels for block in model.hamiltonian(pair)[0][:1]][0]
-        elements = list(dict.fromkeys(label.split()[0] for label in names))
-        shells = model.element_parameters_.loc[[name[:-1] for name in elements]]
-        return cls(levels=model.levels(pair), shells=shells).plot(ax)
+        levels, shells = orbitals_of(model, row_of(pairs, row))
+        return cls(levels=levels, shells=shells).plot(ax)
 
     def plot(self, ax: Any = None) -> MolecularOrbitalDisplay:
         """Draw the display.
@@ -164,6 +161,13 @@ class MolecularOrbitalDisplay:
         ax.set_xticks((0, 1, 2), (names[0], f"{names[0]}–{names[1]}", names[1]))
         ax.set(xlim=(-0.55, 2.55), ylabel="energy (eV)")
         ax.autoscale(axis="y")
+
+
+def orbitals_of(model: Any, pair: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Levels of one pair and shells of its atoms, as a model of states has them."""
+    names = [block.labels for block in model.hamiltonian(pair)[0][:1]][0]
+    elements = list(dict.fromkeys(label.split()[0] for label in names))
+    return model.levels(pair), model.element_parameters_.loc[[name[:-1] for name in elements]]
 
 
 def _highest(levels: pd.DataFrame, energies: np.ndarray) -> float:
