@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer
 
 import qcanvas_sklearn as q
 from qcanvas_sklearn import load_molecules, load_trajectory
@@ -230,6 +230,18 @@ def test_layers_thaw_one_an_epoch_from_epoch_k_on(splits, path, molecules, energ
     assert first["network.core.interactions.1.source.weight"] == 2
     assert first["network.core.interactions.0.source.weight"] == 3
     assert first["network.embed.weight"] == 4
+
+
+def test_what_a_user_freezes_stays_frozen(path, molecules, energies):
+    Record.seen = []
+    callbacks = [Freezer("*readout.*", at=2), Record()]
+    model = make("SchNet", pretrained=path, freeze=1, max_epochs=4, callbacks=callbacks)
+    model.fit(molecules, energies)
+    first, *later = Record.seen
+    for weights in later:
+        for name, weight in weights.items():
+            assert "readout" not in name or (weight == first[name]).all(), name
+    assert (later[-1]["network.embed.weight"] != first["network.embed.weight"]).any()
 
 
 def test_a_frozen_encoder_learns_forces_with_its_head(path, tmp_path):
