@@ -8,6 +8,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+from sphinx import addnodes
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 # The package beside this folder is meant, whichever is installed.
@@ -84,5 +87,22 @@ def take_thumbnails(app):
             shutil.copyfile(picture, place)
 
 
+def link_names(app, doctree):
+    """Names of the package in the guide lead to their description."""
+    docname = app.env.docname
+    if docname.startswith(("reference/", "gallery/")):
+        return
+    for literal in list(doctree.findall(nodes.literal)):
+        name = literal.astext().split("(")[0]
+        place = write_reference.places().get(name)
+        if place and not isinstance(literal.parent, (nodes.reference, nodes.title)):
+            link = addnodes.pending_xref(
+                "", literal.deepcopy(), refdomain="py", reftype="obj", reftarget=place,
+                refdoc=docname,
+            )  # fmt: skip
+            literal.replace_self(link)
+
+
 def setup(app):
+    app.connect("doctree-read", link_names)
     app.connect("builder-inited", take_thumbnails, priority=900)

@@ -62,6 +62,20 @@ def public_modules() -> tuple[str, ...]:
 
 
 @cache
+def places() -> dict[str, str]:
+    """Where classes and functions are described, by what the guide calls them."""
+    found: dict[str, str] = {}
+    for path in public_modules():
+        module = import_module(f"qcanvas_sklearn.{path}")
+        for name in module.__all__:
+            home = _homes().get(id(getattr(module, name)))
+            if home is not None:
+                found[f"{path}.{name}"] = home
+                found.setdefault(name, home)
+    return found
+
+
+@cache
 def _homes() -> dict[int, str]:
     """Where each class or function is described, by its identity."""
     homes: dict[int, str] = {}
@@ -124,8 +138,8 @@ def _constants(path: str, module: ModuleType, names: list[str]) -> list[str]:
 def page(path: str) -> str:
     """The page of one module, as reStructuredText."""
     module = import_module(f"qcanvas_sklearn.{path}")
-    lines = _heading(f"qcanvas_sklearn.{path}", "=")
-    lines += [f".. module:: qcanvas_sklearn.{path}", "", inspect.getdoc(module) or "", ""]
+    lines = _heading(path, "=")
+    lines += [f".. module:: qcanvas_sklearn.{path}", "", f"``qcanvas_sklearn.{path}``", "", inspect.getdoc(module) or "", ""]
     named: dict[str, list[str]] = {}
     for name in sorted(module.__all__, key=str.lower):
         item = getattr(module, name)
