@@ -38,8 +38,7 @@ _MODULES = (
     "datasets", "descriptors", "elements", "encoders", "estimators", "hamiltonians", "images",
     "inspection", "metrics",
     "model_selection", "nn", "persistence", "plotting", "prediction", "rendering", "report",
-    "structures",
-    "targets", "training",
+    "structures", "targets", "training",
 )  # fmt: skip
 
 __all__ = sorted([*_HOME, *_MODULES])

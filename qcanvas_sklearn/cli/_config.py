@@ -16,7 +16,7 @@ class Names(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         """Add names to those before."""
-        given = getattr(namespace, self.dest) or []
+        given = getattr(namespace, self.dest, None) or []
         setattr(namespace, self.dest, [*given, *(v for v in values.split(",") if v)])
 
 
@@ -28,7 +28,7 @@ class Parameter(argparse.Action):
         name, equals, value = values.partition("=")
         if not (name and equals):
             parser.error(f"{option} {values}: expected name=value")
-        given = getattr(namespace, self.dest) or {}
+        given = getattr(namespace, self.dest, None) or {}
         setattr(namespace, self.dest, {**given, name: value})
 
 

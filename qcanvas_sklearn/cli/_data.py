@@ -136,9 +136,9 @@ def open_record(name: str) -> tuple[str, PairData | Molecules]:
     if name == "bundled":
         return "bundled table", bundled_pairs()
     if name == "molecules":
-        return "bundled molecules", load_molecules().data
+        return "bundled molecules", load_molecules(return_X_y=True)[0]
     if name in WORDS:
-        return f"bundled trajectory of {name}", load_trajectory(name).data
+        return f"bundled trajectory of {name}", load_trajectory(name, return_X_y=True)[0]
     if Path(name).suffix.lower() != ".npz":
         return "structures", Molecules.read(name)
     with open_regular(name) as file:

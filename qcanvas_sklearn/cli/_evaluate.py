@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from ._command import Command
@@ -92,15 +91,10 @@ def _composition(rows: Any, y: pd.DataFrame) -> Any:
 
 
 def _show(args: argparse.Namespace, what: str, table: pd.DataFrame, n_rows: int) -> None:
+    from ._scores import plain
+
     if args.json:
-        cells = {
-            target: {
-                key: None if isinstance(value, float) and not math.isfinite(value) else value
-                for key, value in row.items()
-            }
-            for target, row in table.to_dict("index").items()
-        }
-        found = {"model": args.model, "data": what, "rows": n_rows, "targets": cells}
+        found = {"model": args.model, "data": what, "rows": n_rows, "targets": plain(table)}
         print(json.dumps(found, indent=2))
         return
     say_facts({"model": args.model, "data": what, "rows": f"{n_rows} with labels"})

@@ -86,10 +86,10 @@ def _run(args: argparse.Namespace) -> int:
         "data": data.what, "targets": ", ".join(f"{k} ({units[k] or '-'})" for k in units),
         "rows": f"{len(rows)} with labels", "model": " ".join(repr(model).split()),
     })  # fmt: skip
-    card: dict[str, Any] = {"data": data.what, "units": units}
+    card: dict[str, Any] = {"data": data.what, "data_units": units}
     target = y.iloc[:, 0] if y.shape[1] == 1 else y
     if args.cv is not None:
-        card["scores"] = _cross_validate(args, model, X, y, target, units)
+        card["cross_validation"] = _cross_validate(args, model, X, y, target, units)
     if "verbose" in learner.get_params():
         learner.set_params(verbose=int(shows_progress(args.quiet)))
     model.fit(X, target)
@@ -208,22 +208,22 @@ def _molecule_params(
 def _cross_validate(
     args: argparse.Namespace, model: Any, X: Any, y: pd.DataFrame, target: Any,
     units: dict[str, str],
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     from sklearn.base import is_classifier
 
-    from ._scores import composition_of, folds, out_of_fold, scores
+    from ._scores import composition_of, folds, out_of_fold, plain, scores
 
     splits = folds(X, args.cv, args.seed)
     predicted = out_of_fold(model, X, target, splits, args.n_jobs)
     composition = None if is_classifier(model) else composition_of(X, y, splits)
     table = scores(y, predicted, units=units, composition=composition)
-    what = "group of molecules" if y is not None and hasattr(X, "ptr") else "pair"
+    what = "group of molecules" if hasattr(X, "ptr") else "pair"
     say(f"{args.cv} folds by {what}; each row predicted by a model that has not seen it:")
     say_table(table)
     left_out = len(y) - int(table["n"].max())
     if left_out > 0 and not y.isna().any(axis=None):
         say(f"{left_out} rows hold an element of no other {what} and are not scored")
-    return table.reset_index().to_dict("records")
+    return {"folds": args.cv, "seed": args.seed, "by": what, "targets": plain(table)}
 
 
 COMMAND = Command(

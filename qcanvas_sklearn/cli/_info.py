@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._command import CHECK_FAILED, Command
-from ._console import say, say_facts
+from ._console import say, say_facts, say_table
 
 if TYPE_CHECKING:
     from ..structures import Molecules, PairData
     from ._data import Data
 
 __all__ = ["COMMAND"]
+
+#: Entries of a card that the model itself is asked for.
+_OF_THE_MODEL = ("estimator", "parameters", "targets", "units", "classes", "elements",
+                 "provenance", "versions")  # fmt: skip
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +34,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from ..structures import PairData
     from ._data import is_table, open_data, open_record
+    from ._models import SAFE, TRUSTED
 
-    if Path(args.file).suffix in (".qcm", ".joblib"):
+    if Path(args.file).suffix in (*SAFE, *TRUSTED):
         _show_model(args.file)
         return 0
     if is_table(args.file):
@@ -115,23 +120,30 @@ def _show_table(data: Data) -> None:
 
 
 def _show_model(name: str) -> None:
+    import pandas as pd
+
     from ..report._anatomy import Anatomy
     from ._models import card_of, load
 
     model = load(name)
     anatomy = Anatomy.of(model)
-    facts = dict(getattr(anatomy.network, "provenance_", {}))
-    units = facts.pop("targets", None) or {}
-    elements = facts.pop("elements", None) or getattr(anatomy.final, "elements_", [])
+    made = dict(getattr(anatomy.network, "provenance_", {}))
+    units = made.pop("targets", None) or {}
+    elements = made.pop("elements", None) or getattr(anatomy.final, "elements_", [])
+    card = {key: value for key, value in card_of(name).items() if key not in _OF_THE_MODEL}
+    scores = card.pop("cross_validation", None)
     say_facts({
         "kind": type(anatomy.final).__name__ + (" behind a pipeline" if anatomy.steps else ""),
         "targets": ", ".join(f"{k} ({unit or '-'})" for k, unit in units.items())
         or ", ".join(anatomy.target_names or ["unknown"]),
         "elements": ", ".join(elements) or "unknown",
         "parameters": " ".join(repr(model).split()),
-        **facts,
-        **card_of(name),
+        **made,
+        **card,
     })  # fmt: skip
+    if scores is not None:
+        say(f"{scores['folds']} folds by {scores['by']}, seed {scores['seed']}:")
+        say_table(pd.DataFrame.from_dict(scores["targets"], orient="index"))
 
 
 COMMAND = Command(

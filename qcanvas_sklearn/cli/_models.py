@@ -10,13 +10,24 @@ from typing import Any
 
 from .._files import check_writable, replaced_whole
 
-__all__ = ["MODEL_HELP", "card_of", "check_model_file", "load", "make", "on_device", "save"]
+__all__ = [
+    "MODEL_HELP",
+    "SAFE",
+    "TRUSTED",
+    "card_of",
+    "check_model_file",
+    "load",
+    "make",
+    "on_device",
+    "save",
+]
 
 MODEL_HELP = (
     "a .qcm file, or one saved by joblib. Loading it runs code: open only files that you "
     "trust (of .joblib; a .qcm file holds no code)"
 )
-_SUFFIXES = (".qcm", ".joblib")
+#: Ends of names of files without code, and of those of joblib.
+SAFE, TRUSTED = (".qcm", ".safetensors"), (".joblib",)
 #: What learns no table of numbers.
 _OTHERS = ("HamiltonianRegressor",)
 
@@ -31,8 +42,8 @@ def check_model_file(path: str) -> Path:
     ValueError
         If its suffix is none of ours.
     """
-    if Path(path).suffix not in _SUFFIXES:
-        raise ValueError(f"{path!r}: models are files {' or '.join(_SUFFIXES)}")
+    if Path(path).suffix not in (*SAFE, *TRUSTED):
+        raise ValueError(f"{path!r}: models are files {', '.join((*SAFE, *TRUSTED))}")
     return check_writable(path)
 
 
@@ -49,7 +60,7 @@ def save(model: Any, path: str | os.PathLike[str], card: Mapping[str, Any]) -> N
         What is to be known about it.
     """
     path = check_model_file(os.fspath(path))
-    if path.suffix == ".qcm":
+    if path.suffix in SAFE:
         from ..persistence import save_model
 
         save_model(model, path, card=dict(card))
@@ -72,7 +83,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     ValueError
         If the file cannot be loaded.
     """
-    if Path(path).suffix == ".qcm":
+    if Path(path).suffix in SAFE:
         from ..persistence import load_model
 
         return load_model(path)
@@ -83,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def card_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says about its model beside the model itself; nothing in one of joblib."""
-    if Path(path).suffix != ".qcm":
+    if Path(path).suffix not in SAFE:
         return {}
     from ..persistence import read_card
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,19 +17,24 @@ from .._validation import take_rows
 from ..estimators import CompositionRegressor
 from ..metrics import target_report
 from ..model_selection import ElementPairKFold, MoleculeKFold
-from ..structures import Molecules, check_pairs
+from ..structures import PAIR_COLUMNS, Molecules, check_pairs
 
-__all__ = ["folds", "n_units", "out_of_fold", "scores"]
+__all__ = ["composition_of", "folds", "n_units", "out_of_fold", "plain", "scores"]
 
 _POINT = ["mae", "rmse", "r2"]
 _SPREAD = ["coverage_90"]
+
+
+def _bare(X: Any) -> Any:
+    """Molecules, or the elements of pairs alone: what says which rows belong together."""
+    return X if isinstance(X, Molecules) else X[list(PAIR_COLUMNS)]
 
 
 def n_units(X: Any) -> int:
     """Number of pairs, or of groups of molecules, of which each lies in one fold."""
     if isinstance(X, Molecules):
         return int(X.group_ids.max(initial=-1)) + 1
-    return len(np.unique(np.sort(check_pairs(X).z, axis=1), axis=0))
+    return len(np.unique(check_pairs(_bare(X)).z, axis=0))
 
 
 def folds(X: Any, n_splits: int, seed: int) -> list[tuple[NDArray, NDArray]]:
@@ -41,7 +47,7 @@ def folds(X: Any, n_splits: int, seed: int) -> list[tuple[NDArray, NDArray]]:
     """
     kind = MoleculeKFold if isinstance(X, Molecules) else ElementPairKFold
     splitter = kind(n_splits, shuffle=True, random_state=seed, missing="keep")
-    return list(splitter.split(X))
+    return list(splitter.split(_bare(X)))
 
 
 def out_of_fold(
@@ -88,7 +94,7 @@ def _elements(X: Any) -> NDArray[np.bool_]:
     """Which elements are in each row, (n, k)."""
     if isinstance(X, Molecules):
         return X.composition > 0
-    z = check_pairs(X).z
+    z = check_pairs(_bare(X)).z
     found = np.zeros((len(z), z.max() + 1), dtype=bool)
     np.put_along_axis(found, z, True, axis=1)
     return found
@@ -169,7 +175,17 @@ def _class_scores(y: pd.DataFrame, predicted: NDArray) -> pd.DataFrame:
     return pd.DataFrame(values | rates, index=pd.Index([name], name="target"))
 
 
+def plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Scores by target as JSON has them, None where there is none."""
+    return {
+        target: {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for target, row in table.to_dict("index").items()
+    }
+
+
 def composition_of(X: Any, y: pd.DataFrame, splits: list[tuple[NDArray, NDArray]]) -> NDArray:
     """What the composition says of rows that it has not seen, (n, t)."""
-    pairs = X if isinstance(X, Molecules) else X[["element_1", "element_2"]]
-    return out_of_fold(CompositionRegressor(unseen_elements="allow"), pairs, y, splits)
+    return out_of_fold(CompositionRegressor(unseen_elements="allow"), _bare(X), y, splits)

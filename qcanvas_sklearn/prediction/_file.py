@@ -241,8 +241,9 @@ def _runner(model: Any, options: _Options, n_jobs: int | None) -> Run:
     def elsewhere(blocks: Iterator[Block]) -> Iterator[tuple[Block, _Outcome]]:
         # As an array it is written once for all processes of a machine, or sent once to each
         # of a cluster, by joblib.
-        pickled = np.frombuffer(pickle.dumps(model), dtype=np.uint8)
-        digest = blake2b(pickled, digest_size=16).hexdigest() + repr(options[2:])
+        data = pickle.dumps(model)
+        pickled = np.frombuffer(data, dtype=np.uint8)
+        digest = blake2b(data, digest_size=16).hexdigest() + repr(options[2:])
         with joblib.Parallel(n_jobs=n_jobs) as parallel:
             while some := list(islice(blocks, _AHEAD * n_workers)):
                 outcomes = parallel(

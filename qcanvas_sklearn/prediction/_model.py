@@ -141,7 +141,7 @@ class FittedModel:
         found = self.model.predict(X, **self.asked)
         values, *others = found if self.asked else (found,)
         forces = others[1 if "return_std" in self.asked else 0] if self._forces else None
-        spread = others[:1] if "return_std" in self.asked else []
+        spread: list[NDArray] = others[:1] if "return_std" in self.asked else []
         if is_classifier(self.model):
             spread = [self.model.predict_proba(X)]
         if not isinstance(values, np.ndarray):

@@ -216,7 +216,9 @@ class CsvSource:
     def blocks(self, start: int, size: int) -> Iterator[Block]:
         with open_regular(self.path) as file:
             file.seek(start or len(self.header))
-            while lines := b"".join(islice(file, size)):
+            # No further than it was long: a file that grows meanwhile would have no end.
+            while file.tell() < self.length:
+                lines = b"".join(islice(file, size))
                 # A line may end within a quoted entry; outside of these quotes are even.
                 while lines.count(b'"') % 2 and (more := file.readline()):
                     lines += more
@@ -326,7 +328,7 @@ class XyzSource:
             while file.tell() < start:
                 next(frames)
                 first += 1
-            while some := list(islice(frames, size)):
+            while file.tell() < self.length and (some := list(islice(frames, size))):
                 text = b"".join(some).decode("utf-8")
                 yield Block(XyzText(text, self.path.stem, first), file.tell())
                 first += len(some)
