@@ -7,16 +7,14 @@ compressed, so that no small file becomes a large object.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple, NoReturn
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
+from safetensors.numpy import load
 
 from .._files import open_regular, written_whole
 
@@ -30,11 +28,8 @@ _DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _KEYS = {"format", "sha256", "card", "model"}
 #: Largest header in bytes: that of the safetensors library.
 _MAX_HEADER = 100_000_000
-_DTYPES = {
-    "BOOL": np.bool_, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
-    "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
-    "F16": np.float16, "F32": np.float32, "F64": np.float64,
-}  # fmt: skip
+#: What safetensors calls the data types of numpy.
+_TYPES = {"bool": "BOOL", "float": "F", "int": "I", "uint": "U"}
 
 
 class Contents(NamedTuple):
@@ -63,12 +58,34 @@ def write_file(path: str | os.PathLike[str], contents: Contents) -> None:
         "card": json.dumps(contents.card, indent=1, ensure_ascii=False, allow_nan=False),
         "model": json.dumps(contents.model, separators=(",", ":"), allow_nan=False),
     }
-    data = bytearray(save(contents.arrays, metadata))
+    data = _serialized(metadata, contents.arrays)
     found = _DIGEST.search(data)
     assert found is not None  # it has just been written
     data[slice(*found.span(1))] = sha256(data).hexdigest().encode()
     with written_whole(path) as file:
         file.write(data)
+
+
+def _serialized(metadata: Mapping[str, str], arrays: Mapping[str, NDArray]) -> bytearray:
+    """Bytes of a file; the library's own function puts metadata in a random order."""
+    # The widest numbers first, so that each lies where a reader may map it.
+    ordered = sorted(arrays.items(), key=lambda item: -item[1].itemsize)
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, array in ordered:
+        kind = array.dtype.name.rstrip("0123456789")
+        bits = "" if kind == "bool" else str(8 * array.itemsize)
+        header[name] = {
+            "dtype": _TYPES[kind] + bits, "shape": list(array.shape),
+            "data_offsets": [end, end + array.nbytes],
+        }  # fmt: skip
+        end += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    out = bytearray(len(text).to_bytes(8, "little") + text)
+    for _, array in ordered:
+        out += array.tobytes()
+    return out
 
 
 def read_file(path: str | os.PathLike[str], max_bytes: int) -> Contents:
@@ -85,25 +102,24 @@ def read_file(path: str | os.PathLike[str], max_bytes: int) -> Contents:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise ValueError(f"it has {size} bytes, more than max_bytes={max_bytes}")
-        data = bytearray(file.read(max_bytes + 1))
+        data = file.read(max_bytes + 1)
     start = 8 + int.from_bytes(data[:8], "little")
     if start - 8 > min(len(data) - 8, _MAX_HEADER):
         raise ValueError("it is no file that save_model wrote, or it is cut off")
     header = data[8:start]
-    entries = _parsed_header(header)
+    metadata = _metadata(header)
     _check_digest(data, header)
-    metadata = entries.pop("__metadata__")
     if set(metadata) != _KEYS:
         raise ValueError(f"its header has the entries {sorted(metadata)}")
-    arrays = _arrays(entries, memoryview(data)[start:])
+    arrays = {name: array.copy() for name, array in load(data).items()}
     return Contents(_json(metadata["card"]), _json(metadata["model"]), arrays)
 
 
-def _parsed_header(header: bytearray) -> dict[str, Any]:
-    """The header, if it is of a format that this version reads."""
-    entries = _json(header.decode())
+def _metadata(header: bytes) -> dict[str, str]:
+    """What the header says, if it is of a format that this version reads."""
     try:
-        number = int(entries["__metadata__"]["format"])
+        metadata = _json(header.decode())["__metadata__"]
+        number = int(metadata["format"])
     except (KeyError, TypeError):
         raise ValueError("it is a file of safetensors, but no model of save_model") from None
     if not 1 <= number <= FORMAT:
@@ -111,36 +127,19 @@ def _parsed_header(header: bytearray) -> dict[str, Any]:
             f"it is in format {number}, this version of the package reads formats 1 to "
             f"{FORMAT}: install a newer one"
         )
-    return dict(entries)
+    return dict(metadata)
 
 
-def _check_digest(data: bytearray, header: bytearray) -> None:
+def _check_digest(data: bytes, header: bytes) -> None:
     found = _DIGEST.search(header)
     if found is None:
         raise ValueError("its header states no digest")
     place = slice(8 + found.start(1), 8 + found.end(1))
-    whole = sha256(data[: place.start])
+    whole = sha256(memoryview(data)[: place.start])
     whole.update(_EMPTY.encode())
     whole.update(memoryview(data)[place.stop :])
     if whole.hexdigest().encode() != found[1]:
         raise ValueError("its digest is not that of its contents: it was damaged or changed")
-
-
-def _arrays(entries: Mapping[str, Any], data: memoryview) -> dict[str, NDArray]:
-    """Arrays, which follow each other without a gap, each in memory of its own."""
-    out, end = {}, 0
-    in_order = sorted(entries.items(), key=lambda item: item[1]["data_offsets"])
-    for name, entry in in_order:
-        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
-        start, stop = entry["data_offsets"]
-        n = math.prod(shape)
-        if start != end or stop - start != n * dtype.itemsize or min(shape, default=0) < 0:
-            raise ValueError(f"its array {name!r:.80} does not fit its place in the file")
-        out[name] = np.frombuffer(data[start:stop], dtype).reshape(shape).copy()
-        end = stop
-    if end != len(data):
-        raise ValueError(f"it has {len(data) - end} bytes that belong to no array")
-    return out
 
 
 def _json(text: str) -> Any:
