@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._validation import check_choice
+from ..datasets._bundled import bundled_pairs
 from ..elements import symbols
 from ..images import CHANNEL_NAMES, pair_amplitudes, render
 from ..structures import PAIR_COLUMNS, PairData
@@ -39,7 +41,7 @@ _SHELLS = ("s", "p", "d", "f")
 _PREDICTIONS = ["label", "prediction", "std", "spread"]
 _NEIGHBOURS = ["pair", "distance", "label"]
 # Inches: the ten channels, the middle row, and what each target takes.
-_IMAGE, _MIDDLE, _FRAME, _LINE = 2.9, 2.7, 0.75, 0.2
+_IMAGE, _MIDDLE, _FRAME, _LINE = 2.9, 2.8, 0.75, 0.19
 
 
 class PairExplorerDisplay:
@@ -84,7 +86,7 @@ class PairExplorerDisplay:
     >>> model = PairMLPRegressor(max_epochs=2, random_state=0).fit(X[:200], y[:200])
     >>> display = PairExplorerDisplay.from_estimator(model, ["Al", "Ag"])
     >>> display.neighbours["pair"].tolist()[:3]
-    ['Ag–Ga', 'Al–Au', 'Al–Pd']
+    ['Al–Rh', 'Ag–Ga', 'Al–Cu']
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class PairExplorerDisplay:
     def from_estimator(
         cls,
         estimator: Any,
-        pair: ArrayLike,
+        pair: Sequence[str] | Sequence[int],
         *,
         data: PairData | None = None,
         target: str | None = None,
@@ -122,7 +124,7 @@ class PairExplorerDisplay:
         estimator : estimator
             Regressor that was fitted on targets with names, or a pipeline that ends in one;
             it takes element pairs.
-        pair : array-like of shape (2,)
+        pair : sequence of str or int
             Two element symbols or atomic numbers, in either order.
         data : PairData, default=None
             Where the pair and its neighbours are from; None for the bundled pairs. Of several
@@ -150,7 +152,7 @@ class PairExplorerDisplay:
             no such target.
         """
         require_matplotlib(cls)
-        data = _bundled() if data is None else data
+        data = bundled_pairs() if data is None else data
         if not isinstance(data, PairData):
             raise TypeError(f"data must be a PairData, got {type(data).__name__}")
         if np.shape(pair) != (2,):
@@ -202,7 +204,7 @@ class PairExplorerDisplay:
         heights = [_IMAGE, _MIDDLE, last]
         with canvas(self, ax, size=(PAGE, 0.25 + sum(heights))) as (whole,):
             grid = grid_in(whole, 3, 1, height_ratios=heights)
-            middle = grid[1].subgridspec(1, 3, width_ratios=[1.15, 0.75, 1.1])
+            middle = grid[1].subgridspec(1, 3, width_ratios=[1.25, 0.7, 1.05])
             places = {
                 "image": grid[0], "levels": middle[0], "charges": middle[1],
                 "neighbours": middle[2], "predictions": grid[2],
@@ -259,9 +261,9 @@ class PairExplorerDisplay:
             ax.annotate(text, (k, bottom[k]), (0, 2), textcoords="offset points",
                         ha="center", fontsize=7)  # fmt: skip
         ax.set_xticks((0, 1), list(self.pair.elements[0]))
-        ax.set(xlim=(-0.6, 1.6), ylim=(0, 1.35 * bottom.max()), ylabel="valence electrons")
+        ax.set(xlim=(-0.6, 1.6), ylim=(0, 1.15 * bottom.max()), ylabel="valence electrons")
         ax.set_title("populations, charges")
-        ax.legend(frameon=False, ncols=2, loc="upper center", columnspacing=1, handlelength=1)
+        _legend_below(ax, -0.08, ncols=4, handletextpad=0.4)
 
     def _draw_neighbours(self, ax: Any, neighbours: pd.DataFrame) -> None:
         places = np.arange(len(neighbours))
@@ -281,18 +283,19 @@ class PairExplorerDisplay:
         ax.set_ylim(len(neighbours) - 0.5, -0.5)
         ax.set_xlabel(quantity(name_of(self.target), unit_of(self.target)))
         ax.set_title("labels of neighbours (distance)")
-        ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.3, -0.52), ncols=2)
+        _legend_below(ax, -0.24, ncols=2)
 
     def _draw_predictions(self, ax: Any, predictions: pd.DataFrame) -> None:
         places = np.arange(len(predictions))
-        error = (predictions["prediction"] - predictions["label"]) / predictions["spread"]
-        width = (predictions["std"] / predictions["spread"]).fillna(0.0)
+        spread = predictions["spread"].where(predictions["spread"] > 0)
+        error = (predictions["prediction"] - predictions["label"]) / spread
+        width = (predictions["std"] / spread).fillna(0.0)
         ax.axvline(0, color="0.5", linewidth=0.8)
         ax.errorbar(error, places, xerr=width, fmt="o", color=ORANGE, markersize=4,
                     elinewidth=1.2, capsize=2)  # fmt: skip
         ax.set_yticks(places, [quantity(name_of(k), unit_of(k)) for k in predictions.index])
         ax.set_ylim(len(predictions) - 0.5, -0.5)
-        reach = 1.15 * max((error.abs() + width).max(skipna=True), 0.02)
+        reach = 1.15 * max([0.02, *(error.abs() + width).dropna()])
         ax.set_xlim(-reach, reach)
         ax.set_xlabel("prediction less label, in standard deviations of all labels")
         ax.set_title("label: prediction ± standard deviation", loc="right")
@@ -300,6 +303,13 @@ class PairExplorerDisplay:
             ax.annotate(_in_words(line), (1, k), (4, 0), va="center", fontsize=7,
                         xycoords=("axes fraction", "data"), textcoords="offset points",
                         annotation_clip=False)  # fmt: skip
+
+
+def _legend_below(ax: Any, y: float, **options: Any) -> None:
+    ax.legend(
+        frameon=False, loc="upper center", bbox_to_anchor=(0.5, y), columnspacing=1,
+        handlelength=1, **options,
+    )  # fmt: skip
 
 
 def _say(ax: Any, text: str) -> None:
@@ -311,12 +321,6 @@ def _in_words(line: pd.Series) -> str:
     label = "no label" if np.isnan(line["label"]) else format_number(line["label"])
     text = f"{label}: {format_number(line['prediction'])}"
     return text if np.isnan(line["std"]) else f"{text} ± {line['std']:.2g}"
-
-
-def _bundled() -> PairData:
-    from ..datasets import load_pairs
-
-    return load_pairs().pairs
 
 
 def _targets(estimator: Any) -> list[str]:

@@ -5,7 +5,6 @@ import inspect
 import re
 import subprocess
 import sys
-import tomllib
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
@@ -103,10 +102,10 @@ def test_a_wrong_name_is_an_attribute_error(name):
 
 def test_version_and_type_marker():
     assert version("qcanvas-sklearn") == qcanvas_sklearn.__version__
-    project = PACKAGE.parent / "pyproject.toml"
-    if project.exists():
-        stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        assert stated["version"] == qcanvas_sklearn.__version__
+    citation = PACKAGE.parent / "CITATION.cff"
+    if citation.exists():
+        stated = re.search(r"^version: (.+)$", citation.read_text(encoding="utf-8"), re.M)
+        assert stated[1] == qcanvas_sklearn.__version__
     assert files("qcanvas_sklearn").joinpath("py.typed").is_file()
 
 
