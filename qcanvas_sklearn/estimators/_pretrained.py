@@ -110,7 +110,7 @@ class PretrainedFamily(SavesEncoder):
 
     pretrained: str | os.PathLike[str] | Encoder | None = None
     freeze: bool | int = False
-    encoder_lr: float = 0.3
+    encoder_lr: float = 1.0
 
     if TYPE_CHECKING:
         _encoder: Encoder | None  # while a model is fitted
@@ -142,22 +142,19 @@ class PretrainedFamily(SavesEncoder):
 
     # ---------------------------------------------------------------- beginning
 
-    def _learn(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super()._learn(*args, **kwargs)
-        finally:
-            # A fitted model has these weights, or better ones, and needs no file.
-            self.__dict__.pop("_encoder", None)
-
-    def _first_read(self, X: Any) -> Rows:
-        self._encoder = self._open_encoder()
-        rows = super()._first_read(X)
+    def _begin(self, rows: Rows) -> None:
+        """See whether the encoder fits what was read, and what is known of it."""
+        self._encoder, self.pretrained_report_ = self._open_encoder(), None
         self._encoded_with = self._encoder_hyperparameters(rows)
-        if self._encoder is None:
-            return rows
-        self._encoder.check(self._family, self._encoder_kind(), self._encoded_with)
-        self.reader_.spec = replace(self.reader_.spec, scaling=self._encoder.input_scaling)
-        return rows
+        encoder = self._encoder
+        if encoder is None:
+            return
+        encoder.check(self._family, self._encoder_kind(), self._encoded_with)
+        self.reader_.spec = replace(self.reader_.spec, scaling=encoder.input_scaling)
+        self.pretrained_report_ = {
+            "name": encoder.name, "sha256": encoder.sha256, "elements": list(encoder.elements),
+            "loaded": list(encoder.weights),
+        }  # fmt: skip
 
     def _open_encoder(self) -> Encoder | None:
         if self.pretrained is None or isinstance(self.pretrained, Encoder):
@@ -192,7 +189,7 @@ class PretrainedFamily(SavesEncoder):
         validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
     ) -> bool:  # fmt: skip
         if not continuing:
-            self.pretrained_report_ = self._first_report()
+            self._begin(rows)
         if self.pretrained_report_ is not None:
             learned = rows.take(np.flatnonzero(self._labelled(values) & (weight > 0)))
             self._check_covered(learned, self.elements_ if continuing else [])
@@ -207,15 +204,10 @@ class PretrainedFamily(SavesEncoder):
             assert self.pretrained_report_ is not None  # of a fit with an encoder
             self.pretrained_report_ |= names
 
-    def _first_report(self) -> dict[str, Any] | None:
-        """What is known of the encoder before there is a network."""
-        encoder = self._encoder
-        if encoder is None:
-            return None
-        return {
-            "name": encoder.name, "sha256": encoder.sha256, "elements": list(encoder.elements),
-            "loaded": list(encoder.weights),
-        }  # fmt: skip
+    def _describe(self, rows: Rows, seen: set[str]) -> None:
+        super()._describe(rows, seen)
+        # A fitted model has these weights, or better ones, and needs no file.
+        self.__dict__.pop("_encoder", None)
 
     def _networks(self, net: NeuralNet) -> list[Any]:
         """The networks in a net, one for each member."""
