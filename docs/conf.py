@@ -40,6 +40,7 @@ suppress_warnings = ["config.cache"]  # the gallery's settings hold functions
 
 autosummary_generate = write_reference.write(DOCS / "reference")
 autodoc_typehints = "none"  # numpydoc says them in words
+default_role = "py:obj"  # names in single backticks are links where they are public
 numpydoc_show_class_members = False  # the template of a class lists them
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -129,7 +129,7 @@ def _constants(path: str, module: ModuleType, names: list[str]) -> list[str]:
         value = getattr(module, name)
         shown = f" = {value!r}" if len(repr(value)) <= 60 else ""
         said = _comments().get(name, f"See {type(value).__name__}.")
-        lines += [f".. py:data:: qcanvas_sklearn.{path}.{name}", "", f"   {said}", ""]
+        lines += [f".. py:data:: {name}", "", f"   {said}", ""]
         if shown:
             lines[-4] += f"\n   :value: {shown.removeprefix(' = ')}"
     return lines
