@@ -59,6 +59,11 @@ class Data:
         return isinstance(self.rows, Molecules)
 
     @property
+    def has_forces(self) -> bool:
+        """Whether the rows are molecules with forces on their atoms."""
+        return isinstance(self.rows, Molecules) and self.rows.forces is not None
+
+    @property
     def what(self) -> str:
         """The data in one line."""
         origin = getattr(self.record, "provenance", "")

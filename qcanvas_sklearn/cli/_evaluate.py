@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..report._anatomy import Anatomy
+    from ..structures import Molecules
 
 __all__ = ["COMMAND"]
 
@@ -63,6 +64,8 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"the model has {predicted.shape[1]} targets, not {list(y)}")
     composition = None if anatomy.is_classifier else _composition(chosen, y)
     table = scores(y, predicted, units=data.units(list(y)), composition=composition, std=std)
+    if getattr(anatomy.network, "force_weight", None) and data.has_forces:
+        table = _with_forces(table, model, data.rows)
     _show(args, data.what, table, len(rows))
     return 0
 
@@ -80,6 +83,21 @@ def _predicted(model: Any, anatomy: Anatomy, rows: Any) -> tuple[NDArray, NDArra
         return predicted.astype(object), None
     std = table[[name for name in table if name.endswith("_std")]].to_numpy()
     return predicted, std if with_std else None
+
+
+def _with_forces(table: pd.DataFrame, model: Any, molecules: Molecules) -> pd.DataFrame:
+    """The table with a row about the components of all forces."""
+    import numpy as np
+    import pandas as pd
+
+    from ..prediction._model import FittedModel
+    from ._scores import scores
+
+    known = np.isfinite(molecules.forces)
+    predicted = FittedModel(model, return_forces=True)(molecules).forces
+    components = pd.DataFrame({"forces": molecules.forces[known]})
+    units = {"forces": "eV/angstrom"}
+    return pd.concat([table, scores(components, predicted[known][:, None], units=units)])
 
 
 def _composition(rows: Any, y: pd.DataFrame) -> Any:

@@ -193,7 +193,7 @@ def _molecule_params(
     from ..hamiltonians import TwoCentreTransformer
 
     if args.forces:
-        if data.rows.forces is None:
+        if not data.has_forces:
             raise ValueError(f"{data.name} has no forces")
         return {"force_weight": "10.0", **params}
     if args.model is not None or "baseline" in params:

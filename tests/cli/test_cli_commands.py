@@ -6,13 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
-from qcanvas_sklearn import PairMLPRegressor, load_molecules, load_pairs
+from qcanvas_sklearn import PairMLPRegressor, cli, load_molecules, load_pairs, load_trajectory
 from qcanvas_sklearn.cli import COMMANDS, main
 from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.structures import Molecules, PairData
@@ -156,6 +158,19 @@ def test_molecules_are_fitted_predicted_and_scored(molecules, capsys):
     assert run("evaluate", model, data) == 0
     shown = capsys.readouterr().out
     assert "total_energy_ev" in shown and " eV " in shown and "mae_composition" in shown
+
+
+def test_forces_are_learned_and_scored(tmp_path, capsys):
+    frames = load_trajectory("ethanol").data[:20]
+    frames.save(tmp_path / "in.npz")
+    words = ["-t", "total_energy_ev", "-m", "schnet", "-p", "n_layers=1", *TINY, "--forces"]
+    assert run("fit", tmp_path / "in.npz", "-o", tmp_path / "m.joblib", *words) == 0
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "m.joblib", tmp_path / "in.npz", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)["targets"]["forces"]
+    found = joblib.load(tmp_path / "m.joblib").predict(frames, return_forces=True)[1]
+    assert scores["mae"] == pytest.approx(np.abs(found - frames.forces).mean(), rel=1e-9)
+    assert scores["unit"] == "eV/angstrom" and scores["n"] == frames.forces.size
 
 
 def test_a_seed_repeats_a_fit_to_the_last_bit(folder):
@@ -416,6 +431,14 @@ def test_each_command_helps_with_an_example(command, capsys):
     shown = capsys.readouterr().out
     assert stop.value.code == 0
     assert f"example:\n  qcanvas {command.name} " in shown and "exit status:" in shown
+
+
+def test_the_console_script_is_this_program():
+    project = Path(cli.__file__).parents[2] / "pyproject.toml"
+    if not project.exists():
+        pytest.skip("installed without its project")
+    scripts = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"qcanvas": "qcanvas_sklearn.cli:main"} and main is cli.main
 
 
 def test_ctrl_c_is_a_status_of_its_own(monkeypatch, folder, capsys):
