@@ -1,5 +1,6 @@
 """The page of one pair: what stands on it, and that it can be read."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -149,6 +150,13 @@ def test_one_given_axes_is_divided(network):
     assert display.plot().figure_ is not figure
     with pytest.raises(ValueError, match="takes one matplotlib Axes as ax, got 3"):
         display.plot(3)
+
+
+def test_without_matplotlib_nothing_is_computed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"PairExplorerDisplay draws .*sklearn\[plot\]"):
+        PairExplorerDisplay.from_estimator(None, ["C", "O"])
 
 
 @pytest.mark.parametrize(
