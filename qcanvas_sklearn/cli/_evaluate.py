@@ -93,9 +93,10 @@ def _with_forces(table: pd.DataFrame, model: Any, molecules: Molecules) -> pd.Da
     from ..prediction._model import FittedModel
     from ._scores import scores
 
-    known = np.isfinite(molecules.forces)
-    predicted = FittedModel(model, return_forces=True)(molecules).forces
-    components = pd.DataFrame({"forces": molecules.forces[known]})
+    true = np.asarray(molecules.forces)
+    predicted = np.asarray(FittedModel(model, return_forces=True)(molecules).forces)
+    known = np.isfinite(true)
+    components = pd.DataFrame({"forces": true[known]})
     units = {"forces": "eV/angstrom"}
     return pd.concat([table, scores(components, predicted[known][:, None], units=units)])
 

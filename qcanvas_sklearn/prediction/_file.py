@@ -186,7 +186,7 @@ def _placed(message: str, before: int) -> str:
     """A message about a block, in which rows count from the beginning of the input."""
     if found := _ROW.match(message):
         return f"{found[1]} {int(found[2]) + before}{message[found.end() :]}"
-    return f"in the rows from {before} on: {message}"
+    return f"in the rows from {before} on: {message}" if before else message
 
 
 # ------------------------------------------------------------------ one block
