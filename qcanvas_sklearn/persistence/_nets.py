@@ -31,6 +31,7 @@ def parts_of_net(net: NeuralNet) -> dict[str, Any]:
         "network": net.module,
         "parameters": {k[8:]: v for k, v in mine if k.startswith("module__")},
         "weights": dict(net.module_.state_dict()),
+        "frozen": [k for k, p in net.module_.named_parameters() if not p.requires_grad],
         # What a network counts while it learns is no weight.
         "counters": {k: v for k, v in vars(net.module_).items() if _counts(k, v)},
         "settings": {
@@ -75,6 +76,8 @@ def net_of(parts: Mapping[str, Any]) -> NeuralNet:
     with limits:
         net = build_net(parts["network"], parts["parameters"], plan)
     _load(net.module_, weights)
+    for name in parts["frozen"]:
+        net.module_.get_parameter(name).requires_grad_(False)
     for name, count in parts["counters"].items():
         if not _counts(name, vars(net.module_).get(name)) or not _counts(name, count):
             raise ValueError(f"its network counts {name!r:.40}")

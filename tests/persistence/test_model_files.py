@@ -359,6 +359,17 @@ def test_whole_models_go_on_where_they_were(how, network, tmp_path):
     assert len(loaded.history_) == len(model.history_)
 
 
+def test_frozen_weights_stay_frozen(network, tmp_path):
+    model, X, y = network
+    weights = dict(model.net_.module_.named_parameters())
+    frozen = next(iter(weights))
+    weights[frozen].requires_grad_(False)
+    save_model(model, tmp_path / "m.safetensors", trim=False)
+    loaded = load_model(tmp_path / "m.safetensors").partial_fit(X, y)
+    for name, weight in loaded.net_.module_.named_parameters():
+        assert torch.equal(weight, weights[name]) == (name == frozen)
+
+
 def test_tight_binding_goes_on_where_it_was(tmp_path):
     X, y = CASES["tight_binding"].X, np.arange(5.0)
     model = q.TightBindingRegressor(
