@@ -257,7 +257,8 @@ class PairExplorerDisplay:
                 ax.bar((0, 1), part, 0.6, bottom=bottom, color=colour, label=name)
             bottom = bottom + part
         for k, charge in enumerate(self.pair.charges[0]):
-            text = "charge not known" if np.isnan(charge) else f"{charge:+.3f} e"
+            known = f"{round(charge, 3) + 0.0:+.3f} e"  # without a negative zero
+            text = "charge not known" if np.isnan(charge) else known
             ax.annotate(text, (k, bottom[k]), (0, 2), textcoords="offset points",
                         ha="center", fontsize=7)  # fmt: skip
         ax.set_xticks((0, 1), list(self.pair.elements[0]))
