@@ -3,6 +3,7 @@
 Nothing is fetched. The examples are shown without being run; ``-D plot_gallery=1`` runs them.
 """
 
+import re
 import shutil
 import sys
 from importlib.util import find_spec
@@ -93,9 +94,11 @@ def link_names(app, doctree):
     docname = app.env.docname
     if docname.startswith(("reference/", "gallery/")):
         return
+    places = write_reference.places()
     for literal in list(doctree.findall(nodes.literal)):
-        name = literal.astext().split("(")[0]
-        place = write_reference.places().get(name)
+        text = literal.astext()
+        # Bare words, such as those of the command line, are no names of functions.
+        place = None if re.fullmatch("[a-z]+", text) else places.get(text.split("(")[0])
         if place and not isinstance(literal.parent, (nodes.reference, nodes.title)):
             link = addnodes.pending_xref(
                 "", literal.deepcopy(), refdomain="py", reftype="obj", reftarget=place,

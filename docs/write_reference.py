@@ -127,11 +127,9 @@ def _constants(path: str, module: ModuleType, names: list[str]) -> list[str]:
     lines: list[str] = []
     for name in names:
         value = getattr(module, name)
-        shown = f" = {value!r}" if len(repr(value)) <= 60 else ""
+        short = [f"   :value: {value!r}"] if len(repr(value)) <= 60 else []
         said = _comments().get(name, f"See {type(value).__name__}.")
-        lines += [f".. py:data:: {name}", "", f"   {said}", ""]
-        if shown:
-            lines[-4] += f"\n   :value: {shown.removeprefix(' = ')}"
+        lines += [f".. py:data:: {name}", *short, "", f"   {said}", ""]
     return lines
 
 
@@ -139,7 +137,11 @@ def page(path: str) -> str:
     """The page of one module, as reStructuredText."""
     module = import_module(f"qcanvas_sklearn.{path}")
     lines = _heading(path, "=")
-    lines += [f".. module:: qcanvas_sklearn.{path}", "", f"``qcanvas_sklearn.{path}``", "", inspect.getdoc(module) or "", ""]
+    lines += [
+        f".. module:: qcanvas_sklearn.{path}", "",
+        f"``qcanvas_sklearn.{path}``", "",
+        inspect.getdoc(module) or "", "",
+    ]  # fmt: skip
     named: dict[str, list[str]] = {}
     for name in sorted(module.__all__, key=str.lower):
         item = getattr(module, name)

@@ -145,8 +145,9 @@ def imported(tree):
     """What the imports of a page bring, as far as it is of this package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("qcanvas_sklearn"):
+            module = import_module(node.module)
             for alias in node.names:
-                yield alias.asname or alias.name, getattr(import_module(node.module), alias.name)
+                yield alias.asname or alias.name, getattr(module, alias.name)
 
 
 def called(function, names):
@@ -170,7 +171,7 @@ def test_code_parses_and_passes_what_is_accepted(page):
     assert names
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (item := called(node.func, names)) is not None:
-            given = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
+            given = [part for part in node.args if not isinstance(part, ast.Starred)]
             inspect.signature(item).bind_partial(*given, **{k.arg: 0 for k in node.keywords})
 
 
