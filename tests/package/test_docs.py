@@ -4,6 +4,7 @@ import ast
 import doctest
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 import qcanvas_sklearn
-from qcanvas_sklearn import estimators
+from qcanvas_sklearn import cli, estimators
+from qcanvas_sklearn.cli import _main
 from qcanvas_sklearn.datasets import _bundled, _bundled_molecules
 from qcanvas_sklearn.datasets._bundled import bundled_pairs
 
@@ -182,6 +184,26 @@ def test_code_with_output_prints_it(page, monkeypatch):
     code = "\n".join(code for language, code, _ in blocks(page) if language == "pycon")
     runner.run(parser.get_doctest(code, {}, title(page), str(page), 0))
     assert runner.failures == 0 and runner.tries > 0
+
+
+COMMANDS = [
+    words[words.index(program) + 1 :]
+    for page in PAGES
+    for block in re.findall(r"^```bash\n(.*?)^```$", text_of(page), re.DOTALL | re.MULTILINE)
+    for words in map(shlex.split, block.splitlines())
+    for program in ("qcanvas", "qcanvas_sklearn")
+    if program in words
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_commands_have_the_options_that_are_shown(words):
+    command = next(command for command in cli.COMMANDS if command.name == words[0])
+    _main._command_parser(command).parse_args(words[1:])
+
+
+def test_there_are_commands():
+    assert {words[0] for words in COMMANDS} == {command.name for command in cli.COMMANDS}
 
 
 @pytest.fixture
