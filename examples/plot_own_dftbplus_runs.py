@@ -27,7 +27,7 @@ from qcanvas_sklearn import PairData, PairImageTransformer, PairMLPRegressor, lo
 from qcanvas_sklearn.datasets import compare, read_dftbplus
 from qcanvas_sklearn.plotting import PairImageDisplay
 
-shipped = Path(__file__).parents[1] / "tests" / "data" / "dftbplus"
+shipped = Path(sys.argv[0]).resolve().parents[1] / "tests" / "data" / "dftbplus"
 runs = Path(sys.argv[1]) if len(sys.argv) > 1 else shipped
 own = read_dftbplus(runs)
 print(own)

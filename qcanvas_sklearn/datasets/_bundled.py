@@ -60,9 +60,11 @@ def load_pairs(
         pairs : PairData
             Populations, charges, geometry: what the images are rendered from.
         target_names : list of str
+            Names of the targets.
         units : dict of str to str
             Unit by target name.
         DESCR : str
+            Where the data come from.
     (data, target) : tuple if ``return_X_y`` is True
 
     Raises

@@ -58,9 +58,11 @@ def load_molecules(
         groups : ndarray of int, shape (600,)
             Which rows belong together, for splitters.
         target_names : list of str
+            Names of the targets.
         units : dict of str to str
             Unit by target name.
         DESCR : str
+            Where the data come from.
     (data, target) : tuple if ``return_X_y`` is True
 
     Raises

@@ -29,8 +29,8 @@ def refuse_periodic(molecules: Molecules, kind: str) -> None:
 def coulomb_spectra(molecules: Molecules, n_atoms: int | None = None) -> NDArray[np.float64]:
     """Eigenvalues of the molecules' Coulomb matrices.
 
-    The matrix has 0.5 Z_i^2.4 on its diagonal and Z_i Z_j / |r_i - r_j| beside it, in
-    hartree. Its eigenvalues do not change when the molecule is moved, turned or mirrored, or
+    The matrix has ``0.5 Z_i^2.4`` on its diagonal and ``Z_i Z_j / |r_i - r_j|`` beside it,
+    in hartree. Its eigenvalues do not change when the molecule is moved, turned or mirrored, or
     its atoms take another order. Sorted rows of the matrix say more, and change where atoms
     that symmetry makes alike change places.
 

@@ -146,7 +146,7 @@ class MoleculeDescriptorTransformer(BaseMoleculeTransformer):
 
         Returns
         -------
-        ndarray of shape (n, n_features_out_)
+        ndarray of shape ``(n, n_features_out_)``
             The same for a molecule alone and among others.
 
         Raises

@@ -257,7 +257,7 @@ class MoleculeKernelTransformer(BaseMoleculeTransformer):
 
         Returns
         -------
-        ndarray of shape (n, n_features_out_)
+        ndarray of shape ``(n, n_features_out_)``
 
         Raises
         ------

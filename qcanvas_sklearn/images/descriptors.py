@@ -47,7 +47,7 @@ default=("sum", "absdiff", "product", "min", "max")
         Properties in use.
     n_features_in_ : int
         Number of input columns. A third column of bond lengths is allowed and not used.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape ``(n_features_in_,)``
         Names of the input columns, where `fit` saw a DataFrame with names.
 
     See Also

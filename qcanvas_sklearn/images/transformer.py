@@ -153,7 +153,7 @@ default=("atoms", "image")
         Number of pairs seen in `fit` that the source does not know.
     n_features_in_ : int
         Number of input columns, 2 or 3.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape ``(n_features_in_,)``
         Names of the input columns, where `fit` saw a DataFrame with names.
 
     See Also
@@ -229,7 +229,7 @@ default=("atoms", "image")
 
         Returns
         -------
-        PairTable of shape (n, layout_.n_columns)
+        PairTable of shape ``(n, layout_.n_columns)``
         """
         return self._draw(self._fit(X))
 
@@ -243,7 +243,7 @@ default=("atoms", "image")
 
         Returns
         -------
-        PairTable of shape (n, layout_.n_columns)
+        PairTable of shape ``(n, layout_.n_columns)``
             Array that knows its layout. Columns as in ``layout_``, one row a pair, in the
             order of `X`.
 
@@ -274,7 +274,7 @@ default=("atoms", "image")
 
         Parameters
         ----------
-        X : array or DataFrame of shape (n, layout_.n_columns)
+        X : array or DataFrame of shape ``(n, layout_.n_columns)``
             Output of `transform`, or a selection of its rows.
 
         Returns
@@ -290,7 +290,7 @@ default=("atoms", "image")
 
         Parameters
         ----------
-        X : array or DataFrame of shape (n, layout_.n_columns)
+        X : array or DataFrame of shape ``(n, layout_.n_columns)``
             Output of `transform`, or a selection of its rows.
 
         Returns

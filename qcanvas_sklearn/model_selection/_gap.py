@@ -74,13 +74,15 @@ def generalization_gap(
     DataFrame
         One row per split and target:
 
-        split : name; splitters with several splits add what each holds out, or its number.
-        target, unit : name of the target, or its column number, and its unit if known.
-        n_train, n_in, n_out : labels of the target on each side.
-        mae_in, mae_out : mean absolute errors in and out of distribution, in the unit of
-            the target; NaN where there is no label.
-        gap, ratio : ``mae_out - mae_in`` and ``mae_out / mae_in``; the ratio is NaN where
-            ``mae_in`` is 0.
+        - ``split``: name; splitters with several splits add what each holds out, or its
+          number.
+        - ``target``, ``unit``: name of the target, or its column number, and its unit if
+          known.
+        - ``n_train``, ``n_in``, ``n_out``: labels of the target on each side.
+        - ``mae_in``, ``mae_out``: mean absolute errors in and out of distribution, in the
+          unit of the target; NaN where there is no label.
+        - ``gap``, ``ratio``: ``mae_out - mae_in`` and ``mae_out / mae_in``; the ratio is NaN
+          where ``mae_in`` is 0.
 
     Raises
     ------
