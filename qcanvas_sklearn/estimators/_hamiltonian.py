@@ -12,13 +12,13 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .._validation import check_choice, check_n_rows, check_weight
+from .._validation import check_choice, check_weight
 from ..hamiltonians import Basis, Hamiltonians, TwoCentreTables, metrics
 from ..hamiltonians._template import filled
 from ..inputs import REFERENCES, HamiltonianReader, InputSpec, Structures
 from ..nn import HamiltonianGotenNet
 from ..nn.outputs import OFF_SITE, ON_SITE
-from ..structures import Molecules, check_molecules
+from ..structures import check_molecules
 from ..targets import EV_PER
 from ..training import (
     GraphRows,
@@ -31,7 +31,7 @@ from ..training import (
 )
 from ._base import NetEstimator
 from ._checks import check_network_parameters
-from ._hamiltonian_checks import check_matched, check_shells, matched, not_periodic
+from ._hamiltonian_checks import check_shells, matched, not_periodic, packed_overlaps
 from ._overlap_terms import OverlapTerms
 from ._targets import TargetSpec
 
@@ -66,6 +66,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         - "two-centre-scc": Hamiltonians of the tables, whose charges are self-consistent; the
           network sees the electrons of each shell and the bond orders, too;
         - "two-centre": H0 of the tables, and the electrons and bond orders that it makes;
+        - "minao": Hamiltonians of the densities of superposed atoms, by PySCF, which are
+          kept on disk; the network sees the electrons and bond orders that they make;
         - "overlap": levels of the elements, and multiples of the overlaps;
         - None: levels of the elements.
     tables : str, path-like or TwoCentreTables, default="gfn2-xtb"
@@ -89,6 +91,10 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         Distance at which messages end, Å.
     pair_cutoff : float, default=10.0
         Distance at which what is learned of pairs ends, Å; beyond it is the reference.
+    method : str or None, default=None
+        Functional and basis of the labels, such as "PBE/def2-SVP", as
+        :func:`~qcanvas_sklearn.hamiltonians.compute_hamiltonians` takes them. The reference
+        "minao" needs it, and overlaps that are not passed are computed of it.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=8
@@ -197,7 +203,7 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
     _losses: ClassVar[tuple[str, ...]] = (
         "l1_mse", "absolute_error", "squared_error", "huber", "smooth_l1",
     )  # fmt: skip
-    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables")
+    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables", "method")
 
     reference: str | None = "two-centre-scc"
     tables: str | os.PathLike[str] | TwoCentreTables = "gfn2-xtb"
@@ -209,6 +215,7 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
     n_channels: int = 16
     cutoff: float = 5.0
     pair_cutoff: float = 10.0
+    method: str | None = None
     _: KW_ONLY
     max_epochs: int = 100
     batch_size: int = 8
@@ -326,7 +333,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
                 "n_members=1"
             )
         molecules = not_periodic(check_molecules(X))
-        rows = self._known_rows(Structures(molecules, self._packed(molecules, overlaps)))
+        packed = packed_overlaps(molecules, overlaps, self.basis_)
+        rows = self._known_rows(Structures(molecules, packed))
         assert isinstance(rows, GraphRows)
         device = resolve_device(self.device, fallback=True)
         found = Predictor(self.net_, device)(rows, (ON_SITE, OFF_SITE))
@@ -378,6 +386,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         super()._check_parameters()
         if self.reference is not None:
             check_choice("reference", self.reference, REFERENCES[:-1])
+        if self.reference == "minao" and self.method is None:
+            raise ValueError("reference='minao' needs the method, such as 'PBE/def2-SVP'")
         check_network_parameters({"cutoff": self.pair_cutoff})
 
     def _network_class(self) -> type[nn.Module]:
@@ -390,7 +400,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         given = self.tables
         tables = given if isinstance(given, TwoCentreTables) else TwoCentreTables.load(given)
         assert X.labels is not None  # of every fit
-        self.reader_ = HamiltonianReader(self._input_spec(), X.labels, self.reference, tables)
+        spec, reference = self._input_spec(), self.reference
+        self.reader_ = HamiltonianReader(spec, X.labels, reference, tables, self.method)
         self.basis_, self.unit_ = X.labels.basis, X.labels.unit
         return self.reader_.fit(self, X)
 
@@ -461,21 +472,6 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         }
 
     # -------------------------------------------------------- what predict does
-
-    def _packed(self, molecules: Molecules, overlaps: Any) -> Array | None:
-        """Overlaps that a user passes, as the records hold them."""
-        if overlaps is None:
-            return None
-        if isinstance(overlaps, Hamiltonians):
-            check_matched(molecules, overlaps, "overlaps")
-            check_shells(overlaps, self.basis_)
-            return overlaps.overlap_values
-        check_n_rows(overlaps, len(molecules), input_name="overlaps")
-        made = Hamiltonians.from_matrices(
-            molecules, overlaps, overlaps, basis=self.basis_, convention="qcanvas",
-            n_electrons=np.zeros(len(molecules)),
-        )  # fmt: skip
-        return made.values
 
     def _spread(self, blocks: Array, there: NDArray[np.bool_]) -> Array:
         """Spread of the members' blocks (k, m, o, o): one number for each two shells."""

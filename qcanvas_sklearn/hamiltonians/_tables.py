@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._files import open_regular
 from .._npz import MAX_BYTES
-from ..datasets._xtb_jobs import check_elements, check_settings
+from ..datasets._xtb_settings import check_elements, check_settings
 from ..elements import SYMBOLS, atomic_numbers, symbols
 from ..structures import Molecules, check_molecules, save_atomically
 from ._assembly import assemble, repulsion
