@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
 from torch import nn
 
 from .._validation import check_choice, check_weight
@@ -30,6 +31,7 @@ from ..training import (
     resolve_device,
 )
 from ._base import NetEstimator
+from ._block_calibration import BlockCalibration
 from ._checks import check_network_parameters
 from ._hamiltonian_checks import check_shells, matched, not_periodic, packed_overlaps
 from ._overlap_terms import OverlapTerms
@@ -110,14 +112,16 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         "smooth_l1" of the elements of the blocks, in units of their root mean square over
         the training rows. The means over on-site and off-site blocks are added.
     n_members : int, default=1
-        Members of a deep ensemble, which train together. Predictions are their mean.
+        Members of a deep ensemble, which train together. Predictions are their mean and, with
+        ``return_std=True``, calibrated standard deviations, for which `validation_fraction`
+        of the rows is set aside unless `X_val` is passed.
     early_stopping : bool, default=False
         Stop when the loss on validation rows has not improved for `n_iter_no_change` epochs,
         and restore the weights of the best epoch.
     validation_fraction : float, default=0.1
-        Part of the training rows that is set aside for early stopping, unless `X_val` is
-        passed to ``fit``: by the groups of the molecules, and where all are of one group, by
-        row. An element that occurs in one group only is learned from.
+        Part of the training rows that is set aside for early stopping and calibration,
+        unless `X_val` is passed to ``fit``: by the groups of the molecules, and where all are
+        of one group, by row. An element that occurs in one group only is learned from.
     n_iter_no_change : int, default=20
         Epochs without improvement before stopping.
     unseen_elements : {"error", "allow"}, default="error"
@@ -148,6 +152,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         Levels, and multiples of overlaps, that were fitted.
     sizes_ : dict of str to float
         Root mean square (eV) of what is left to the network ``"on_site"`` and ``"off_site"``.
+    calibration_ : BlockCalibration or None
+        What makes standard deviations of an ensemble's spread; None for a single net.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
     reader_ : HamiltonianReader
@@ -203,6 +209,7 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
     _losses: ClassVar[tuple[str, ...]] = (
         "l1_mse", "absolute_error", "squared_error", "huber", "smooth_l1",
     )  # fmt: skip
+    _calibrates: ClassVar[bool] = True
     _kept: ClassVar[tuple[str, ...]] = ("reference", "tables", "method")
 
     reference: str | None = "two-centre-scc"
@@ -229,6 +236,7 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
         basis_: Basis
         unit_: str
         terms_: OverlapTerms
+        calibration_: BlockCalibration
 
     def fit(
         self, X: Any, y: Any, *, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
@@ -314,9 +322,10 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
             In the unit of the labels; with the overlaps that were computed or passed, and
             without any only where `reference` is None.
         std : ndarray
-            If asked for, for each of ``hamiltonians.values`` the standard deviation of the
-            members, as it is: its root mean square over the block of the two shells, which
-            does not change where the molecule turns.
+            If asked for, for each of ``hamiltonians.values`` the standard deviation: of the
+            members, in the root mean square over the block of the two shells, which does not
+            change where the molecule turns; calibrated on rows that were set aside. It is 0
+            of atoms that are too far from each other for anything to be learned of them.
 
         Raises
         ------
@@ -348,7 +357,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
             # On-site, two equal elements go to one place: they are not added up.
             values[index[there]] += blocks.mean(axis=1)[there]
             if return_std:
-                spread[index[there]] = self._spread(blocks, there)[there]
+                std = self.calibration_.std(name, found[name].reshape(of_members), there)
+                spread[index[there]] = std[there] * self.sizes_[name]
         record = known.with_values(values, provenance=self._provenance()).in_unit(self.unit_)
         return (record, spread * EV_PER["eV"] / EV_PER[self.unit_]) if return_std else record
 
@@ -471,14 +481,11 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
             "per_on": self.sizes_[ON_SITE] / self.sizes_[OFF_SITE],
         }
 
-    # -------------------------------------------------------- what predict does
-
-    def _spread(self, blocks: Array, there: NDArray[np.bool_]) -> Array:
-        """Spread of the members' blocks (k, m, o, o): one number for each two shells."""
-        template = self.reader_.template_
-        variance = template.sums(blocks.var(axis=1, ddof=1) * there)
-        counts = np.maximum(template.sums(there.astype(np.float64)), 1.0)
-        return template.spread(np.sqrt(variance / counts))
+    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> BlockCalibration | None:
+        if self.n_members == 1:
+            return None
+        predictor = Predictor(net, resolve_device(self.device, fallback=True))
+        return BlockCalibration.fit(self.reader_.template_, predictor, self.n_members, valid)
 
     def _provenance(self) -> str:
         return f"HamiltonianRegressor on {self.provenance_['n_training_rows']} molecules"
