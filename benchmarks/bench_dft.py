@@ -54,8 +54,8 @@ def learned(
     """Predictions for the test frames; seconds of processor time."""
     model = HamiltonianRegressor(
         reference, method=METHOD, n_hidden=args.hidden, n_channels=args.channels,
-        n_layers=args.layers, max_epochs=args.epochs, batch_size=args.batch, lr=args.lr,
-        random_state=0, device="cpu",
+        n_layers=args.layers, n_degrees=args.degrees, max_epochs=args.epochs,
+        batch_size=args.batch, lr=args.lr, random_state=0, device="cpu",
     )  # fmt: skip
     started = time.process_time()
     model.fit(train.molecules, train)
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--degrees", type=int, default=4)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--scf", type=int, default=30, help="frames to start PySCF on")
