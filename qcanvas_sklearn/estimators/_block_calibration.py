@@ -82,7 +82,8 @@ def _fitted(template: Template, blocks: Array, known: Array) -> tuple[Array, Arr
     there = np.isfinite(known)
     variance = template.spread(_variance(template, blocks, there))
     mean, n = blocks.mean(axis=1), len(template.momenta)
-    place = template.spread(np.arange(n * n).reshape(n, n)).astype(np.int64)
+    kinds = np.arange(n * n, dtype=np.float64).reshape(n, n)
+    place = template.spread(kinds)
     # A pair of places is one kind in either order.
     kind = np.broadcast_to(np.minimum(place, place.T), known.shape)
     pooled = _calibration(variance[there], mean[there], known[there])
@@ -90,7 +91,6 @@ def _fitted(template: Template, blocks: Array, known: Array) -> tuple[Array, Arr
     for k in np.unique(kind[there]).tolist():
         of_kind = there & (kind == k)
         found[k] = _calibration(variance[of_kind], mean[of_kind], known[of_kind])
-    kinds = np.arange(n * n).reshape(n, n)
     chosen = [found.get(k, pooled) for k in np.minimum(kinds, kinds.T).ravel().tolist()]
     return (
         np.array([c.mean_variance[0] for c in chosen]).reshape(n, n),
