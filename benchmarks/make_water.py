@@ -2,7 +2,7 @@
 
 500 frames of one run of Langevin dynamics at 500 K with GFN2-xTB, 20 steps of 0.5 fs apart,
 and their PBE/def2-SVP Hamiltonians by PySCF, as in the set that is common in the literature
-(arXiv:1906.10033), whose own frames come from another trajectory. Needs
+(doi:10.1038/s41467-019-12875-2), whose own frames come from another trajectory. Needs
 ``pip install ase tblite pyscf``.
 
 Usage: ``python benchmarks/make_water.py [--frames 500] [--out water.npz] [--n-jobs 1]``
