@@ -6,7 +6,7 @@ and their PBE/def2-SVP Hamiltonians by PySCF, as in the set that is common in th
 ``pip install ase tblite pyscf``.
 
 Usage: ``python benchmarks/make_water.py [--frames 500] [--out water.npz] [--n-jobs 1]``
-(some 6 minutes of one core)
+(some 4 minutes of one core)
 """
 
 from __future__ import annotations
