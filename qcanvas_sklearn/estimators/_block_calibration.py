@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,6 +56,12 @@ class BlockCalibration:
         valid : TrainingData
             The validation rows, with scaled labels of the same blocks.
         """
+        if not len(valid):
+            warnings.warn(
+                "no row is set aside to calibrate standard deviations on; they are NaN",
+                UserWarning,
+                stacklevel=6,
+            )
         names, variances, scales = [block.name for block in valid.blocks], {}, {}
         nothing = dict.fromkeys(names, np.zeros(0))
         outputs = predictor(valid.rows, names) if len(valid) else nothing

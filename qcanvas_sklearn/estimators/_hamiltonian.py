@@ -472,7 +472,8 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
             each = np.repeat(weight, counts[name])
             flat = scaled.reshape(len(index), self.reader_.template_.size**2)
             blocks.append(TargetBlock(flat, each, name, levels[name]))
-        return TrainingData(self.reader_.scaled(rows), blocks)
+        # No network sees the records of the reference.
+        return TrainingData(replace(self.reader_.scaled(rows), features=None), blocks)
 
     def _settled_parameters(self) -> dict[str, Any]:
         return super()._settled_parameters() | {
