@@ -18,8 +18,9 @@ from ..elements import SYMBOLS, alphabetical_rank, symbols
 from ..structures import PairData, check_pairs
 from ..targets import LABELS, derive_targets
 from . import _xtb_engine as engine
+from ._jobs import cache_directory, run_jobs
 from ._labels import DIPOLE_LABELS, charge_statistics, metal_like
-from ._xtb_jobs import Settings, cache_directory, check_elements, check_settings, run_jobs
+from ._xtb_settings import Settings, check_elements, check_settings
 
 __all__ = ["compute_pairs", "xtb_source"]
 

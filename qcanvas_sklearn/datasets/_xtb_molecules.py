@@ -16,17 +16,21 @@ from numpy.typing import NDArray
 from .._validation import check_choices
 from ..structures import Molecules, check_molecules
 from ..targets import HARTREE_IN_EV
+from ._jobs import cache_directory, run_jobs
 from ._labels import DIPOLE_LABELS
-from ._xtb_jobs import Settings, cache_directory, check_elements, check_settings, run_jobs
+from ._xtb_settings import check_elements, check_settings
 from ._xtb_states import BOHR_ANG, SCFError, States, valence_electrons
 
 __all__ = [
     "MOLECULE_PROPERTIES",
     "MoleculeJob",
+    "check_charges",
+    "check_no_cells",
     "check_structures",
     "compute_molecules",
     "job_fields",
     "labelled",
+    "named",
 ]
 
 #: Part of the cache's key: raise it when results change.
@@ -151,8 +155,9 @@ def check_structures(molecules: Any, method: str) -> Molecules:
     """
     checked = check_molecules(molecules)
     check_elements(checked.z, method)
-    _check_charges(checked, method)
-    _check_no_cells(checked)
+    valence = [valence_electrons(method, z) for z in checked.elements.tolist()]
+    check_charges(checked, np.array(valence), "valence electrons")
+    check_no_cells(checked, "xTB")
     return checked
 
 
@@ -206,10 +211,10 @@ class MoleculeJob:
         digest = self._digest()
         return directory / self.FOLDER / digest[0] / f"{digest}.npz"
 
-    def key(self, settings: Settings) -> str:
+    def key(self, settings: Any) -> str:
         return f"{CACHE_FORMAT}|{astuple(settings)}|{self.z}|{self._digest()}"
 
-    def compute(self, settings: Settings) -> NDArray[np.void]:
+    def compute(self, settings: Any) -> NDArray[np.void]:
         record = np.full(1, np.nan, self.dtype)
         states = States(
             self.z, settings.method, settings.temperature, self.charge, self.INTEGRALS
@@ -234,38 +239,47 @@ class MoleculeJob:
         record["forces"] = -result.get("gradient") * HARTREE_IN_EV / BOHR_ANG
 
 
-def _check_charges(molecules: Molecules, method: str) -> None:
+def check_charges(molecules: Molecules, electrons: NDArray, what: str) -> NDArray[np.int64]:
+    """Electrons of molecules, by the numbers of their elements.
+
+    Raises
+    ------
+    ValueError
+        If a charge is not whole, or a molecule has no electrons.
+    """
     whole = molecules.charge == np.round(molecules.charge)
     if not whole.all():
         row = int(np.argmin(whole))
         raise ValueError(
-            f"{_named(molecules, row)}: the charge {molecules.charge[row]} is not whole"
+            f"{named(molecules, row)}: the charge {molecules.charge[row]} is not whole"
         )
-    valence = [valence_electrons(method, z) for z in molecules.elements.tolist()]
-    electrons = molecules.composition @ np.array(valence) - molecules.charge
-    if electrons.min() < 1:
-        row = int(np.argmin(electrons))
+    counts = molecules.composition @ electrons - molecules.charge
+    if counts.min(initial=1) < 1:
+        row = int(np.argmin(counts))
         raise ValueError(
-            f"{_named(molecules, row)}: with the charge {molecules.charge[row]:g} it has no "
-            "valence electrons"
+            f"{named(molecules, row)}: with the charge {molecules.charge[row]:g} it has no "
+            f"{what}"
         )
+    return counts.astype(np.int64)
 
 
-def _check_no_cells(molecules: Molecules) -> None:
+def check_no_cells(molecules: Molecules, program: str) -> None:
+    """Raise a ValueError that names a periodic structure."""
     if molecules.pbc is not None and molecules.pbc.any():
         row = int(np.argmax(molecules.pbc.any(axis=1)))
         raise ValueError(
-            f"{_named(molecules, row)} is periodic, and xTB has no Brillouin zone here, only "
-            "its centre; accepted are molecules"
+            f"{named(molecules, row)} is periodic, and {program} has no Brillouin zone here, "
+            "only its centre; accepted are molecules"
         )
 
 
-def _named(molecules: Molecules, row: int) -> str:
+def named(molecules: Molecules, row: int) -> str:
+    """What messages call a row."""
     return f"structure {row} ({str(molecules.names[row])!r})"
 
 
 def labelled(
-    molecules: Molecules, records: Sequence[Any], wanted: set[str], settings: Settings
+    molecules: Molecules, records: Sequence[Any], wanted: set[str], settings: object
 ) -> Molecules:
     """The structures with what was computed for them, as far as it is wanted.
 
@@ -277,8 +291,8 @@ def labelled(
         Of their jobs.
     wanted : set of str
         Some of :data:`MOLECULE_PROPERTIES`.
-    settings : Settings
-        How they were computed.
+    settings : object
+        How they were computed, as text.
     """
     columns: dict[str, Any] = {}
     for kind in ("energy", "levels"):

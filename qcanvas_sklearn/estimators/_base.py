@@ -24,7 +24,6 @@ from ..nn import Ensemble
 from ..training import (
     ExtrapolationCalibration,
     Rows,
-    SpreadCalibration,
     TargetBlock,
     TargetScaler,
     TrainingData,
@@ -254,7 +253,7 @@ class NetEstimator(CaptionedEstimator):
     def _fit_scaler(self, values: NDArray[np.float64], spec: TargetSpec) -> TargetScaler:
         """The scaling of the targets, from the values (n, t) of the training rows."""
 
-    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
+    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> Any:
         """What makes standard deviations of an ensemble's spread, where the task has any."""
         return None
 

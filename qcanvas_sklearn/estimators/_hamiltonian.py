@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
 from torch import nn
 
-from .._validation import check_choice, check_n_rows, check_weight
+from .._validation import check_choice, check_weight
 from ..hamiltonians import Basis, Hamiltonians, TwoCentreTables, metrics
 from ..hamiltonians._template import filled
 from ..inputs import REFERENCES, HamiltonianReader, InputSpec, Structures
 from ..nn import HamiltonianGotenNet
 from ..nn.outputs import OFF_SITE, ON_SITE
-from ..structures import Molecules, check_molecules
+from ..structures import check_molecules
 from ..targets import EV_PER
 from ..training import (
     GraphRows,
@@ -29,8 +30,9 @@ from ..training import (
     TrainingData,
     resolve_device,
 )
+from ._block_calibration import BlockCalibration
 from ._checks import check_network_parameters
-from ._hamiltonian_checks import check_matched, check_shells, matched, not_periodic
+from ._hamiltonian_checks import check_shells, matched, not_periodic, packed_overlaps
 from ._overlap_terms import OverlapTerms
 from ._pretrained import SavesEncoder, Trained, hamiltonian_encoder
 from ._targets import TargetSpec
@@ -66,6 +68,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         - "two-centre-scc": Hamiltonians of the tables, whose charges are self-consistent; the
           network sees the electrons of each shell and the bond orders, too;
         - "two-centre": H0 of the tables, and the electrons and bond orders that it makes;
+        - "minao": Hamiltonians of the densities of superposed atoms, by PySCF, which are
+          kept on disk; the network sees the electrons and bond orders that they make;
         - "overlap": levels of the elements, and multiples of the overlaps;
         - None: levels of the elements.
     tables : str, path-like or TwoCentreTables, default="gfn2-xtb"
@@ -89,6 +93,10 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         Distance at which messages end, Å.
     pair_cutoff : float, default=10.0
         Distance at which what is learned of pairs ends, Å; beyond it is the reference.
+    method : str or None, default=None
+        Functional and basis of the labels, such as "PBE/def2-SVP", as
+        :func:`~qcanvas_sklearn.hamiltonians.compute_hamiltonians` takes them. The reference
+        "minao" needs it, and overlaps that are not passed are computed of it.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=8
@@ -104,14 +112,16 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         "smooth_l1" of the elements of the blocks, in units of their root mean square over
         the training rows. The means over on-site and off-site blocks are added.
     n_members : int, default=1
-        Members of a deep ensemble, which train together. Predictions are their mean.
+        Members of a deep ensemble, which train together. Predictions are their mean and, with
+        ``return_std=True``, calibrated standard deviations, for which `validation_fraction`
+        of the rows is set aside unless `X_val` is passed.
     early_stopping : bool, default=False
         Stop when the loss on validation rows has not improved for `n_iter_no_change` epochs,
         and restore the weights of the best epoch.
     validation_fraction : float, default=0.1
-        Part of the training rows that is set aside for early stopping, unless `X_val` is
-        passed to ``fit``: by the groups of the molecules, and where all are of one group, by
-        row. An element that occurs in one group only is learned from.
+        Part of the training rows that is set aside for early stopping and calibration,
+        unless `X_val` is passed to ``fit``: by the groups of the molecules, and where all are
+        of one group, by row. An element that occurs in one group only is learned from.
     n_iter_no_change : int, default=20
         Epochs without improvement before stopping.
     unseen_elements : {"error", "allow"}, default="error"
@@ -142,6 +152,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         Levels, and multiples of overlaps, that were fitted.
     sizes_ : dict of str to float
         Root mean square (eV) of what is left to the network ``"on_site"`` and ``"off_site"``.
+    calibration_ : BlockCalibration or None
+        What makes standard deviations of an ensemble's spread; None for a single net.
     net_ : skorch.NeuralNet
         The trained net, on the CPU.
     reader_ : HamiltonianReader
@@ -197,7 +209,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     _losses: ClassVar[tuple[str, ...]] = (
         "l1_mse", "absolute_error", "squared_error", "huber", "smooth_l1",
     )  # fmt: skip
-    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables")
+    _calibrates: ClassVar[bool] = True
+    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables", "method")
 
     reference: str | None = "two-centre-scc"
     tables: str | os.PathLike[str] | TwoCentreTables = "gfn2-xtb"
@@ -209,6 +222,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     n_channels: int = 16
     cutoff: float = 5.0
     pair_cutoff: float = 10.0
+    method: str | None = None
     _: KW_ONLY
     max_epochs: int = 100
     batch_size: int = 8
@@ -222,6 +236,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         basis_: Basis
         unit_: str
         terms_: OverlapTerms
+        calibration_: BlockCalibration
 
     def fit(
         self, X: Any, y: Any, *, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
@@ -307,9 +322,10 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             In the unit of the labels; with the overlaps that were computed or passed, and
             without any only where `reference` is None.
         std : ndarray
-            If asked for, for each of ``hamiltonians.values`` the standard deviation of the
-            members, as it is: its root mean square over the block of the two shells, which
-            does not change where the molecule turns.
+            If asked for, for each of ``hamiltonians.values`` the standard deviation: of the
+            members, in the root mean square over the block of the two shells, which does not
+            change where the molecule turns; calibrated on rows that were set aside. It is 0
+            of atoms that are too far from each other for anything to be learned of them.
 
         Raises
         ------
@@ -326,7 +342,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
                 "n_members=1"
             )
         molecules = not_periodic(check_molecules(X))
-        rows = self._known_rows(Structures(molecules, self._packed(molecules, overlaps)))
+        packed = packed_overlaps(molecules, overlaps, self.basis_)
+        rows = self._known_rows(Structures(molecules, packed))
         assert isinstance(rows, GraphRows)
         device = resolve_device(self.device, fallback=True)
         found = Predictor(self.net_, device)(rows, (ON_SITE, OFF_SITE))
@@ -340,7 +357,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             # On-site, two equal elements go to one place: they are not added up.
             values[index[there]] += blocks.mean(axis=1)[there]
             if return_std:
-                spread[index[there]] = self._spread(blocks, there)[there]
+                std = self.calibration_.std(name, found[name].reshape(of_members), there)
+                spread[index[there]] = std[there] * self.sizes_[name]
         record = known.with_values(values, provenance=self._provenance()).in_unit(self.unit_)
         return (record, spread * EV_PER["eV"] / EV_PER[self.unit_]) if return_std else record
 
@@ -378,6 +396,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         super()._check_parameters()
         if self.reference is not None:
             check_choice("reference", self.reference, REFERENCES[:-1])
+        if self.reference == "minao" and self.method is None:
+            raise ValueError("reference='minao' needs the method, such as 'PBE/def2-SVP'")
         check_network_parameters({"cutoff": self.pair_cutoff})
 
     def _network_class(self) -> type[nn.Module]:
@@ -390,7 +410,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         given = self.tables
         tables = given if isinstance(given, TwoCentreTables) else TwoCentreTables.load(given)
         assert X.labels is not None  # of every fit
-        self.reader_ = HamiltonianReader(self._input_spec(), X.labels, self.reference, tables)
+        spec, reference = self._input_spec(), self.reference
+        self.reader_ = HamiltonianReader(spec, X.labels, reference, tables, self.method)
         self.basis_, self.unit_ = X.labels.basis, X.labels.unit
         return self.reader_.fit(self, X)
 
@@ -451,7 +472,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             each = np.repeat(weight, counts[name])
             flat = scaled.reshape(len(index), self.reader_.template_.size**2)
             blocks.append(TargetBlock(flat, each, name, levels[name]))
-        return TrainingData(self.reader_.scaled(rows), blocks)
+        # No network sees the records of the reference.
+        return TrainingData(replace(self.reader_.scaled(rows), features=None), blocks)
 
     def _settled_parameters(self) -> dict[str, Any]:
         return super()._settled_parameters() | {
@@ -460,29 +482,11 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             "per_on": self.sizes_[ON_SITE] / self.sizes_[OFF_SITE],
         }
 
-    # -------------------------------------------------------- what predict does
-
-    def _packed(self, molecules: Molecules, overlaps: Any) -> Array | None:
-        """Overlaps that a user passes, as the records hold them."""
-        if overlaps is None:
+    def _calibrate(self, net: NeuralNet, valid: TrainingData) -> BlockCalibration | None:
+        if self.n_members == 1:
             return None
-        if isinstance(overlaps, Hamiltonians):
-            check_matched(molecules, overlaps, "overlaps")
-            check_shells(overlaps, self.basis_)
-            return overlaps.overlap_values
-        check_n_rows(overlaps, len(molecules), input_name="overlaps")
-        made = Hamiltonians.from_matrices(
-            molecules, overlaps, overlaps, basis=self.basis_, convention="qcanvas",
-            n_electrons=np.zeros(len(molecules)),
-        )  # fmt: skip
-        return made.values
-
-    def _spread(self, blocks: Array, there: NDArray[np.bool_]) -> Array:
-        """Spread of the members' blocks (k, m, o, o): one number for each two shells."""
-        template = self.reader_.template_
-        variance = template.sums(blocks.var(axis=1, ddof=1) * there)
-        counts = np.maximum(template.sums(there.astype(np.float64)), 1.0)
-        return template.spread(np.sqrt(variance / counts))
+        predictor = Predictor(net, resolve_device(self.device, fallback=True))
+        return BlockCalibration.fit(self.reader_.template_, predictor, self.n_members, valid)
 
     def _provenance(self) -> str:
         return f"HamiltonianRegressor on {self.provenance_['n_training_rows']} molecules"

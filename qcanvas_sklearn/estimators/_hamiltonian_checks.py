@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._validation import check_n_rows
 from ..elements import symbols
@@ -12,7 +13,7 @@ from ..hamiltonians import Basis, Hamiltonians
 from ..inputs import Structures
 from ..structures import Molecules, check_molecules
 
-__all__ = ["check_matched", "check_shells", "matched", "not_periodic"]
+__all__ = ["check_matched", "check_shells", "matched", "not_periodic", "packed_overlaps"]
 
 #: Distance (Å) to which atoms of X and of y may differ.
 _SAME_PLACE = 1e-4
@@ -60,6 +61,24 @@ def check_matched(molecules: Molecules, record: Hamiltonians, name: str) -> None
                 f"that of {name} ({str(own.names[row])!r}): elements, positions and charges "
                 "must agree, atom by atom"
             )
+
+
+def packed_overlaps(
+    molecules: Molecules, overlaps: Any, basis: Basis
+) -> NDArray[np.float64] | None:
+    """Overlaps that a user passes, as the records hold them."""
+    if overlaps is None:
+        return None
+    if isinstance(overlaps, Hamiltonians):
+        check_matched(molecules, overlaps, "overlaps")
+        check_shells(overlaps, basis)
+        return overlaps.overlap_values
+    check_n_rows(overlaps, len(molecules), input_name="overlaps")
+    made = Hamiltonians.from_matrices(
+        molecules, overlaps, overlaps, basis=basis, convention="qcanvas",
+        n_electrons=np.zeros(len(molecules)),
+    )  # fmt: skip
+    return made.values
 
 
 def check_shells(record: Hamiltonians, basis: Basis) -> None:

@@ -137,8 +137,9 @@ class PairStates(_Shell):
         return torch.stack(parts).mean(0).numpy()
 
     def hamiltonian(
-        self, X: Any, distance: ArrayLike | None = None, *, member: int = 0
-    ) -> list[list[OrbitalBlock]]:
+        self, X: Any, distance: ArrayLike | None = None, *, member: int = 0,
+        potential: bool = True,
+    ) -> list[list[OrbitalBlock]]:  # fmt: skip
         """Hamiltonian and overlap of pairs in their blocks.
 
         Parameters
@@ -149,18 +150,45 @@ class PairStates(_Shell):
             Distances in Å in place of those of the pairs; charges are solved there.
         member : int, default=0
             Member of the ensemble: each has orbitals of its own.
+        potential : bool, default=True
+            Whether the potential of the charges is in the Hamiltonian.
 
         Returns
         -------
         list of list of OrbitalBlock
-            For each pair its blocks, from sigma. The potential of the charges is in them.
+            For each pair its blocks, from sigma.
         """
-        check_scalar(member, "member", numbers.Integral, min_val=0, max_val=self.n_members - 1)
+        states = self._states_at(X, distance, member)
+        pencils = states.pencils(potential)
+        return [_blocks(states, row, pencils) for row in range(len(states.state["z"]))]
+
+    def repulsion(
+        self, X: Any, distance: ArrayLike | None = None, *, member: int = 0
+    ) -> Array:
+        """Energy with which the cores of pairs repel each other.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            As for :meth:`predict`.
+        distance : float or array-like of shape (n,), default=None
+            Distances in Å in place of those of the pairs.
+        member : int, default=0
+            Member of the ensemble.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In eV.
+        """
+        return self._states_at(X, distance, member).state["repulsion"].numpy()
+
+    def _states_at(self, X: Any, distance: ArrayLike | None, member: int) -> States:
+        """States of one member, at other distances than those of the pairs if there are any."""
         n = self._n_rows(X)
+        check_scalar(member, "member", numbers.Integral, min_val=0, max_val=self.n_members - 1)
         at = None if distance is None else _checked_distances(distance, n)
-        states = self._states(X, at)[member]
-        pencils = states.pencils()
-        return [_blocks(states, row, pencils) for row in range(n)]
+        return self._states(X, at)[member]
 
     def potential_curve(self, X: Any, distances: ArrayLike) -> Array:
         """Total energy of pairs at other distances, with charges solved at each.
@@ -322,11 +350,13 @@ class States(NamedTuple):
         sign = torch.where(self.turned, -1.0, 1.0)
         return quantities_of(self.state, sign).numpy()
 
-    def pencils(self) -> list[Pencil]:
-        """H and S of the blocks by m."""
+    def pencils(self, potential: bool = True) -> list[Pencil]:
+        """H and S of the blocks by m, with the potential of the charges or without."""
         state = self.state
-        keys = ("onsite", "hopping", "overlap", "potential")
-        return self.model.blocks.pencils(state["z"], *(state[key] for key in keys))
+        known = [state[key] for key in ("onsite", "hopping", "overlap", "potential")]
+        if not potential:
+            known[-1] = torch.zeros_like(known[-1])
+        return self.model.blocks.pencils(state["z"], *known)
 
 
 def _part_states(

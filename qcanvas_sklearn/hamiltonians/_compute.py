@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets._xtb_jobs import cache_directory, check_settings, run_jobs
+from .._validation import check_choice
+from ..datasets._jobs import cache_directory, run_jobs
 from ..datasets._xtb_molecules import (
     MOLECULE_PROPERTIES,
     MoleculeJob,
@@ -18,15 +19,20 @@ from ..datasets._xtb_molecules import (
     job_fields,
     labelled,
 )
-from ..datasets._xtb_states import States
+from ..datasets._xtb_settings import check_settings
+from ..datasets._xtb_states import METHODS, States
+from ..structures import Molecules
 from ..targets import HARTREE_IN_EV
-from ._engines import bare_matrices, xtb_basis, xtb_electrons
+from ._basis import Basis
+from ._dft import compute_dft
+from ._engines import BareMatrices, bare_matrices, xtb_basis, xtb_electrons
 from ._record import Hamiltonians
+from ._spectra import matrix_of_levels
 
 __all__ = ["compute_hamiltonians"]
 
-#: Largest deviation of Cᵀ S C from 1: of tblite's orbitals some 1e-15.
-_ORTHONORMAL = 1e-8
+#: Which Hamiltonians there are.
+STATES = ("converged", "minao", "core")
 _MATRICES = ("overlap", "hamiltonian")
 
 
@@ -47,51 +53,50 @@ class HamiltonianJob(MoleculeJob):
     def _fill(self, record: NDArray[np.void], states: States, result: Any) -> None:
         super()._fill(record, states, result)
         record["overlap"] = overlap = result.get("overlap-matrix")
-        record["hamiltonian"] = _converged(
-            overlap, result.get("orbital-coefficients"), result.get("orbital-energies")
-        )
-
-
-def _converged(
-    overlap: NDArray[np.float64], orbitals: NDArray[np.float64], levels: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The Hamiltonian (eV) of which these are the orbitals and levels (hartree).
-
-    Raises
-    ------
-    RuntimeError
-        If they are no orbitals of this overlap.
-    """
-    left = overlap @ orbitals
-    off = np.abs(orbitals.T @ left - np.eye(len(levels))).max()
-    if off > _ORTHONORMAL:
-        raise RuntimeError(f"the orbitals of tblite are not orthonormal, by {off:.2g}")
-    return (left * levels) @ left.T * HARTREE_IN_EV
+        record["hamiltonian"] = HARTREE_IN_EV * matrix_of_levels(
+            overlap, result.get("orbital-coefficients"), result.get("orbital-energies"),
+            "tblite",
+        )  # fmt: skip
 
 
 def compute_hamiltonians(
     molecules: Any,
     *,
     method: str = "GFN2-xTB",
-    electronic_temperature: float = 300.0,
+    state: str = "converged",
+    electronic_temperature: float | None = None,
     n_jobs: int | None = None,
     cache: bool | str | os.PathLike[str] = True,
     verbose: int = 0,
 ) -> Hamiltonians:
-    """Compute the converged Hamiltonians of molecules with xTB, at the given geometries.
+    """Compute the Hamiltonians of molecules at the given geometries, with xTB or PySCF.
 
-    Needs the optional package tblite: ``pip install "qcanvas-sklearn[xtb]"``. What it calls
-    the Hamiltonian is H0, without charges, dipoles and quadrupoles; the converged one is
+    xTB needs the optional package tblite, ``pip install "qcanvas-sklearn[xtb]"``. What that
+    calls the Hamiltonian is H0, without charges, dipoles and quadrupoles; the converged one is
     S C ε Cᵀ S, of its orbitals C and levels ε, whatever terms the method has.
+
+    Density functionals and Hartree-Fock theory need PySCF [1]_,
+    ``pip install "qcanvas-sklearn[dft]"``: closed shells in spherical orbitals, all electrons
+    but those of a pseudopotential that belongs to the basis, without density fitting, energies
+    converged to 1e-10 hartree. Each molecule takes one thread.
 
     Parameters
     ----------
     molecules : Molecules, list of ase.Atoms, or PyG data
         The structures, with their total charges, which must be whole.
-    method : {"GFN2-xTB", "GFN1-xTB"}, default="GFN2-xTB"
-        Parametrisation.
-    electronic_temperature : float, default=300.0
-        Temperature of the Fermi filling in K.
+    method : str, default="GFN2-xTB"
+        "GFN2-xTB", "GFN1-xTB", or a functional and a basis by the names of PySCF, such as
+        "PBE/def2-SVP", "B3LYP/6-31G*" or "HF/cc-pVDZ".
+    state : {"converged", "minao", "core"}, default="converged"
+        Which Hamiltonian:
+
+        - "converged": of the self-consistent state;
+        - "minao": that of the density of superposed atoms, from which PySCF starts; of a
+          functional or Hartree-Fock theory;
+        - "core": of one electron, without the others; H0 of xTB.
+    electronic_temperature : float or None, default=None
+        Temperature of the Fermi filling in K; None is 300 K with xTB. With PySCF the lowest
+        levels are filled, and there is no temperature to choose.
     n_jobs : int or None, default=None
         Processes, as in joblib.
     cache : bool or path-like, default=True
@@ -103,21 +108,27 @@ def compute_hamiltonians(
     Returns
     -------
     Hamiltonians
-        In eV, with overlaps; its `molecules` have all labels that
-        :func:`qcanvas_sklearn.datasets.compute_molecules` gives, and its `quality`. Where
-        that is not ``"ok"``, the matrix is H0.
+        In eV, with overlaps. Of a converged state the `molecules` have all labels that
+        :func:`qcanvas_sklearn.datasets.compute_molecules` gives, less forces with PySCF, and
+        its `quality`. Where that is not ``"ok"``, the matrix is that of ``state="core"``.
 
     Raises
     ------
     ImportError
-        If tblite is not installed.
+        If tblite or PySCF is not installed.
     TypeError, ValueError
-        As :func:`qcanvas_sklearn.datasets.compute_molecules`.
+        As :func:`qcanvas_sklearn.datasets.compute_molecules`; with PySCF also if the
+        functional is unknown, a molecule has an odd number of electrons, or the basis lacks
+        an element.
 
     Warns
     -----
     UserWarning
         If a molecule has no self-consistent state, or results cannot be kept.
+
+    References
+    ----------
+    .. [1] Q. Sun et al., J. Chem. Phys. 153, 024109 (2020), doi:10.1063/5.0006074.
 
     Examples
     --------
@@ -128,36 +139,87 @@ def compute_hamiltonians(
     >>> computed.gap().round(2), computed.molecules.labels["e_g_ev"].round(2).tolist()
     ... # doctest: +SKIP
     (array([17.23]), [17.23])
+    >>> compute_hamiltonians(hf, method="PBE/def2-SVP").gap().round(2)  # doctest: +SKIP
+    array([9.2])
     """
-    settings = check_settings(method, electronic_temperature)
+    check_choice("state", state, STATES)
+    if method in METHODS:
+        temperature = 300.0 if electronic_temperature is None else electronic_temperature
+        found = _compute_xtb(molecules, method, state, temperature, n_jobs, cache, verbose)
+    elif "/" not in method:
+        raise ValueError(
+            f"unknown method {method!r}; known are {list(METHODS)}, and functionals with a "
+            "basis, such as 'PBE/def2-SVP'"
+        )
+    elif electronic_temperature is not None:
+        raise ValueError(
+            f"electronic_temperature is one of xTB, not of {method!r}, whose electrons fill "
+            f"the lowest levels; got {electronic_temperature!r}"
+        )
+    else:
+        found = compute_dft(molecules, method, state, n_jobs, cache, verbose)
+    failed = np.flatnonzero(found.molecules.quality != "ok").tolist()
+    if failed:
+        warnings.warn(
+            f"{len(failed)} molecules have no self-consistent state, and the Hamiltonian of "
+            f"state='core' stands in place of theirs; rows {failed[:10]}",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _compute_xtb(
+    molecules: Any,
+    method: str,
+    state: str,
+    temperature: float,
+    n_jobs: int | None,
+    cache: bool | str | os.PathLike[str],
+    verbose: int,
+) -> Hamiltonians:
+    if state == "minao":
+        raise ValueError(f"state='minao' is one of PySCF, and {method} has none")
+    settings = check_settings(method, temperature)
     checked = check_structures(molecules, method)
     basis = xtb_basis(method, checked.elements)
     sizes = np.bincount(checked.rows, weights=basis.n_orbitals(checked.z)).astype(int).tolist()
     jobs = [
         HamiltonianJob(*fields, n) for fields, n in zip(job_fields(checked), sizes, strict=True)
     ]
+    if state == "core":
+        bare = [_bare(method, job) for job in jobs]
+        return _recorded(checked, bare, method, basis, f"{settings}, core Hamiltonian")
     directory = cache_directory(cache, settings, HamiltonianJob.folders())
     records = [
         record[0]
         for record in run_jobs(jobs, settings, directory, n_jobs, verbose, "molecules")
     ]
     done = labelled(checked, records, set(MOLECULE_PROPERTIES), settings)
-    failed = np.flatnonzero(done.quality != "ok").tolist()
-    for row in failed:
-        job, record = jobs[row], records[row]
-        positions = np.frombuffer(job.positions).reshape(-1, 3)
-        bare = bare_matrices(method, job.z, positions, job.charge)
-        record["overlap"], record["hamiltonian"] = bare.overlap, bare.core
-    if failed:
-        warnings.warn(
-            f"{len(failed)} molecules have no self-consistent state, and H0 stands in place of "
-            f"their Hamiltonians; rows {failed[:10]}",
-            UserWarning,
-            stacklevel=2,
-        )
-    electrons = checked.composition @ xtb_electrons(method, checked.elements) - checked.charge
+    matrices = [
+        BareMatrices(record["overlap"], record["hamiltonian"], 0.0)
+        if record["quality"] == "ok"
+        else _bare(method, job)
+        for job, record in zip(jobs, records, strict=True)
+    ]
+    return _recorded(done, matrices, method, basis, str(settings))
+
+
+def _bare(method: str, job: HamiltonianJob) -> BareMatrices:
+    positions = np.frombuffer(job.positions).reshape(-1, 3)
+    return bare_matrices(method, job.z, positions, job.charge)
+
+
+def _recorded(
+    molecules: Molecules,
+    matrices: list[BareMatrices],
+    method: str,
+    basis: Basis,
+    provenance: str,
+) -> Hamiltonians:
+    of_elements = xtb_electrons(method, molecules.elements)
     return Hamiltonians.from_matrices(
-        done, [record["hamiltonian"] for record in records],
-        [record["overlap"] for record in records],
-        basis=basis, convention="tblite", n_electrons=electrons, provenance=str(settings),
+        molecules, [m.core for m in matrices], [m.overlap for m in matrices], basis=basis,
+        convention="tblite", n_electrons=molecules.composition @ of_elements - molecules.charge,
+        provenance=provenance,
     )  # fmt: skip

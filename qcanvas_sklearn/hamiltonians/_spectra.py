@@ -16,7 +16,10 @@ from ._basis import Basis, Orbitals
 from ._harmonics import bond_frames
 from ._rotations import orbital_rotation
 
-__all__ = ["Spectra", "frontier_levels", "occupations"]
+__all__ = ["Spectra", "frontier_levels", "matrix_of_levels", "occupations"]
+
+#: Largest deviation of Cᵀ S C from 1: of the orbitals of programs some 1e-15.
+_ORTHONORMAL = 1e-8
 
 
 class Spectra:
@@ -200,6 +203,26 @@ def frontier_levels(levels: NDArray[np.float64], n_electrons: int) -> tuple[floa
     filled, half = (n_electrons + 1) // 2, n_electrons // 2
     homo = float(levels[filled - 1]) if filled else np.nan
     return homo, float(levels[half]) if half < len(levels) else np.nan
+
+
+def matrix_of_levels(
+    overlap: NDArray[np.float64],
+    orbitals: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    program: str,
+) -> NDArray[np.float64]:
+    """The Hamiltonian of which these are the orbitals and levels.
+
+    Raises
+    ------
+    RuntimeError
+        If they are no orbitals of this overlap.
+    """
+    left = overlap @ orbitals
+    off = np.abs(orbitals.T @ left - np.eye(len(levels))).max()
+    if off > _ORTHONORMAL:
+        raise RuntimeError(f"the orbitals of {program} are not orthonormal, by {off:.2g}")
+    return (left * levels) @ left.T
 
 
 def occupations(n_levels: int, n_electrons: int) -> NDArray[np.float64]:

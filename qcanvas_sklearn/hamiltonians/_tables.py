@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._files import open_regular
 from .._npz import MAX_BYTES
-from ..datasets._xtb_jobs import check_elements, check_settings
+from ..datasets._xtb_settings import check_elements, check_settings
 from ..elements import SYMBOLS, atomic_numbers, symbols
 from ..structures import Molecules, check_molecules, save_atomically
 from ._assembly import assemble, repulsion
@@ -26,6 +26,7 @@ from ._engines import free_levels, scan_dimers, xtb_basis, xtb_electrons
 from ._pair_table import PairTable
 from ._record import Hamiltonians
 from ._table_files import from_members, members, read_members
+from ._taught import taught
 
 __all__ = ["SHIPPED", "TwoCentreTables"]
 
@@ -158,6 +159,56 @@ class TwoCentreTables(Charged):
             dict(zip(basis, electrons, strict=True)), pairs, method=method,
             provenance=f"{settings}, dimers at {len(grid)} distances",
         )  # fmt: skip
+
+    @classmethod
+    def from_pairs(
+        cls,
+        estimator: Any,
+        elements: Sequence[str] | None = None,
+        *,
+        distances: ArrayLike = DISTANCES,
+        member: int = 0,
+    ) -> TwoCentreTables:
+        """Tables of what pairs of elements taught a model, to be used for molecules.
+
+        Overlaps, H0 without the potential of any charges, levels and repulsion are the
+        model's. Of the distances it may have seen few: pairs at their bond lengths say little
+        of atoms that are not bonded.
+
+        Parameters
+        ----------
+        estimator : TightBindingRegressor
+            Fitted.
+        elements : sequence of str or None, default=None
+            Symbols of elements that it has learned; None for all of them.
+        distances : array-like of shape (r,), default=65 of them from 0.3 to 16 Å
+            Distances in Å, increasing, 0.2 to 50.
+        member : int, default=0
+            Member of the ensemble: each has orbitals of its own.
+
+        Returns
+        -------
+        TwoCentreTables
+            Without `charges`, which :meth:`fit_charges` adds.
+
+        Raises
+        ------
+        TypeError
+            If the estimator tells no Hamiltonians of pairs.
+        ValueError
+            If an element was not learned, or the distances do not increase.
+
+        Examples
+        --------
+        >>> from qcanvas_sklearn import TightBindingRegressor, load_pairs
+        >>> from qcanvas_sklearn.hamiltonians import TwoCentreTables
+        >>> X, y = load_pairs(target=["e_g_ev", "e_homo_ev"], return_X_y=True)
+        >>> few = X.isin(["H", "C", "N", "O"]).all(axis=1)
+        >>> model = TightBindingRegressor(n_members=1, max_epochs=2, random_state=0)
+        >>> TwoCentreTables.from_pairs(model.fit(X[few], y[few]), ["H", "O"])
+        TwoCentreTables(TightBindingRegressor; H, O; up to 16 Å)
+        """
+        return cls(**taught(estimator, elements, _check_distances(distances), member))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a compact ``.npz`` without pickled objects.

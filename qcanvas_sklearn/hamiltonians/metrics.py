@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._validation import check_choice
 from ..targets import HARTREE_IN_EV
 from ._comparison import Comparison, check_alike, compare
+from ._iterations import saved_iterations
 from ._record import Hamiltonians
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "level_mae",
     "matrix_mae",
     "population_mae",
+    "saved_iterations",
     "subspace_overlap",
 ]
 

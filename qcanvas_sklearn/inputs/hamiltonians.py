@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from ..elements import MAX_Z, symbols
-from ..hamiltonians import Hamiltonians, TwoCentreTables
+from ..hamiltonians import Hamiltonians, TwoCentreTables, compute_hamiltonians
 from ..hamiltonians._blocks import layout_of
 from ..hamiltonians._electrons import count_electrons
 from ..hamiltonians._packed import pack
@@ -26,8 +26,8 @@ from .molecules import MoleculeReader
 __all__ = ["REFERENCES", "HamiltonianReader", "Structures"]
 
 #: What a Hamiltonian can be learned as the difference from.
-REFERENCES = ("two-centre-scc", "two-centre", "overlap", None)
-#: Deviation up to which the overlaps of tables are those of the labels.
+REFERENCES = ("two-centre-scc", "two-centre", "minao", "overlap", None)
+#: Deviation up to which overlaps of tables or of a method are those of the labels.
 _SAME_OVERLAP = 1e-5
 _LEAST = 1e-6
 
@@ -41,12 +41,20 @@ class Structures(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What tables tell: packed arrays, electrons by atom and place, bond orders (n_i, n_i)."""
+    """What a reference tells: packed arrays, electrons by atom and place, bond orders."""
 
     values: NDArray[np.float64]
     overlap_values: NDArray[np.float64]
     electrons: NDArray[np.float64]
     orders: list[NDArray[np.float64]]
+
+
+class _State(NamedTuple):
+    """One molecule: arrays (n_orbitals, n_orbitals) of the reference."""
+
+    hamiltonian: NDArray[np.float64]
+    overlap: NDArray[np.float64]
+    density: NDArray[np.float64]
 
 
 class HamiltonianReader(MoleculeReader):
@@ -61,10 +69,13 @@ class HamiltonianReader(MoleculeReader):
     labels : Hamiltonians
         What is to be learned: its basis, and how it counts electrons, are those of the
         references.
-    reference : {"two-centre-scc", "two-centre", "overlap"} or None
+    reference : {"two-centre-scc", "two-centre", "minao", "overlap"} or None
         What is known beforehand.
     tables : TwoCentreTables or None
         Where references and overlaps come from.
+    method : str, optional
+        Functional and basis, of which PySCF computes the reference "minao", and overlaps
+        where they are not given.
 
     Attributes
     ----------
@@ -72,23 +83,27 @@ class HamiltonianReader(MoleculeReader):
         Places of the shells.
     computes_overlaps_ : bool
         Whether the tables' overlaps are those of the orbitals that are learned.
+    typical_ : dict of int to ndarray
+        Electrons by place of the elements' atoms, beside which those of an atom are seen.
     """
 
     def __init__(
         self, spec: InputSpec, labels: Hamiltonians, reference: str | None,
-        tables: TwoCentreTables | None,
+        tables: TwoCentreTables | None, method: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(spec)
         self.basis, self.reference, self.tables = labels.basis, reference, tables
+        self.method = method
         self.template_ = Template(labels.basis)
         self.core_electrons_ = _core_electrons(labels)
         self.computes_overlaps_ = tables is not None
+        self.typical_: dict[int, NDArray[np.float64]] = {}
 
     def fit(self, estimator: BaseEstimator, X: Structures) -> GraphRows:
         """Read molecules to learn from, and find out whether the overlaps are the tables'."""
         self.source = X.molecules.provenance
         self.computes_overlaps_ = self._tables_fit(X)
-        return self._read(X)
+        return self._read(X, first=True)
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules; the graphs alone of those that are no `Structures`."""
@@ -96,7 +111,7 @@ class HamiltonianReader(MoleculeReader):
 
     def _tables_fit(self, X: Structures) -> bool:
         """Whether the tables hold the elements, with the shells and overlaps of the labels."""
-        if self.tables is None:
+        if self.tables is None or self.reference == "minao":
             return False
         present = symbols(X.molecules.elements).tolist()
         lacking = [s for s in present if s not in self.tables.basis]
@@ -120,24 +135,27 @@ class HamiltonianReader(MoleculeReader):
         assert found is not None  # tables hold overlaps
         return bool(np.abs(found - X.overlap_values).max(initial=0.0) < _SAME_OVERLAP)
 
-    def _read(self, X: Structures) -> GraphRows:
+    def _read(self, X: Structures, *, first: bool = False) -> GraphRows:
         molecules, overlaps, _ = X
         rows = super()._rows(molecules)
-        if self.reference in ("two-centre", "two-centre-scc"):
-            known = self._states(molecules)
+        if self.reference in ("two-centre", "two-centre-scc", "minao"):
+            if self.reference == "minao":
+                known = self._known(molecules, self._superposed(molecules, overlaps), first)
+            else:
+                known = self._known(molecules, self._two_centre(molecules), first)
             values = known.values
             rows = replace(rows, **self._described(molecules, rows, known))
-            if overlaps is None and self.computes_overlaps_:
+            if overlaps is None and (self.computes_overlaps_ or self.reference == "minao"):
                 overlaps = known.overlap_values
         else:
             values = np.zeros(layout_of(molecules, self.basis).ptr[-1])
-            if overlaps is None and self.computes_overlaps_ and self.tables is not None:
-                overlaps = self.tables.hamiltonians(molecules).overlap_values
+            if overlaps is None:
+                overlaps = self._overlaps(molecules)
         if overlaps is None and self.reference is not None:
             raise ValueError(
                 f"reference={self.reference!r} needs the overlaps of the orbitals, which the "
                 "tables do not hold for this basis: pass Hamiltonians with overlaps to fit, "
-                "and overlaps to predict"
+                "and overlaps to predict, or the method of which PySCF can compute them"
             )
         record = Hamiltonians(
             molecules, self.basis, values, overlaps, "eV",
@@ -162,42 +180,97 @@ class HamiltonianReader(MoleculeReader):
         first = np.repeat(rows.ptr[:-1], np.diff(rows.edge_ptr))
         return rows.source + first, rows.target + first
 
-    def _states(self, molecules: Molecules) -> _Known:
-        """Electrons of molecules as the tables place them."""
-        tables = self.tables
-        assert tables is not None  # checked with the reference
-        values, overlaps, gross, orders = [], [], [], []
-        states = tables.states(molecules, scc=self.reference == "two-centre-scc")
+    def _overlaps(self, molecules: Molecules) -> NDArray[np.float64] | None:
+        """Packed overlaps, where tables hold them or a method is named."""
+        if self.computes_overlaps_ and self.tables is not None:
+            return self.tables.hamiltonians(molecules).overlap_values
+        return None if self.method is None else self._computed(molecules, "core").overlap_values
+
+    def _computed(self, molecules: Molecules, state: str) -> Hamiltonians:
+        """Hamiltonians of the method, if they are in the basis of the labels."""
+        assert self.method is not None  # checked with the reference
+        found = compute_hamiltonians(molecules, method=self.method, state=state)
+        for symbol in symbols(molecules.elements).tolist():
+            if symbol in self.basis and found.basis[symbol] != self.basis[symbol]:
+                raise ValueError(
+                    f"method={self.method!r}: {symbol} has the shells {found.basis[symbol]} "
+                    f"there and {self.basis[symbol]} in the Hamiltonians"
+                )
+        return found
+
+    def _superposed(
+        self, molecules: Molecules, overlaps: NDArray[np.float64] | None
+    ) -> Iterator[_State]:
+        """States of superposed atoms, if their overlaps are those that are given."""
+        found = self._computed(molecules, "minao")
+        assert found.overlap_values is not None  # computed with them
+        if overlaps is not None:
+            off = np.abs(found.overlap_values - overlaps).max(initial=0.0)
+            if off > _SAME_OVERLAP:
+                raise ValueError(
+                    f"method={self.method!r}: its overlaps are not those of the Hamiltonians, "
+                    f"from which they differ by {off:.2g}"
+                )
+        for i in range(len(found)):
+            yield _State(found.matrix(i), found.overlap(i), found.density(i))
+
+    def _two_centre(self, molecules: Molecules) -> Iterator[_State]:
+        """States that the tables make."""
+        assert self.tables is not None  # checked with the reference
+        scc = self.reference == "two-centre-scc"
+        for state in self.tables.states(molecules, scc=scc):
+            yield _State(state.hamiltonian, state.overlap, state.density)
+
+    def _known(self, molecules: Molecules, states: Iterator[_State], first: bool) -> _Known:
+        """Matrices of molecules, and their electrons as those place them."""
+        nothing = np.zeros(0)
+        values, overlaps, gross, orders = [nothing], [nothing], [nothing], []
         for i, state in enumerate(states):
             z = molecules.z[molecules.ptr[i] : molecules.ptr[i + 1]]
             shared = state.density @ state.overlap
-            first = self.basis.orbitals(z).ptr[:-1]
-            bonds = np.add.reduceat(np.add.reduceat(shared * shared.T, first, 0), first, 1)
+            start = self.basis.orbitals(z).ptr[:-1]
+            bonds = np.add.reduceat(np.add.reduceat(shared * shared.T, start, 0), start, 1)
             values.append(pack(state.hamiltonian))
             overlaps.append(pack(state.overlap))
             gross.append(np.diag(shared))
             orders.append(bonds)
-        electrons = self._by_place(molecules, np.concatenate([np.zeros(0), *gross]))
-        return _Known(
-            np.concatenate([np.zeros(0), *values]), np.concatenate([np.zeros(0), *overlaps]),
-            electrons, orders,
-        )  # fmt: skip
+        electrons = self._by_place(molecules, np.concatenate(gross))
+        if first:
+            self.typical_ = self._typical(molecules, electrons)
+        for number, typical in self.typical_.items():
+            electrons[molecules.z == number] -= typical
+        return _Known(np.concatenate(values), np.concatenate(overlaps), electrons, orders)
 
     def _by_place(
         self, molecules: Molecules, gross: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Electrons of each shell more than in the free atom, (N, n_places)."""
-        assert self.tables is not None
+        """Electrons of each shell, (N, n_places)."""
         orbitals = self.basis.orbitals(molecules.z)
         found = np.zeros((len(molecules.z), len(self.template_.momenta)))
         for z in molecules.elements.tolist():
-            symbol = str(symbols([z])[0])
-            places = self.template_.places(symbol)
+            places = self.template_.places(str(symbols([z])[0]))
             of_element = molecules.z[orbitals.atom] == z
             shell = places[orbitals.shell[of_element]]
             np.add.at(found, (orbitals.atom[of_element], shell), gross[of_element])
-            found[np.ix_(molecules.z == z, places)] -= self.tables.free_populations(symbol)
         return found
+
+    def _typical(
+        self, molecules: Molecules, electrons: NDArray[np.float64]
+    ) -> dict[int, NDArray[np.float64]]:
+        """Electrons by place of an element: of the free atom in tables, else in the mean."""
+        if self.reference == "minao":
+            return {
+                z: electrons[molecules.z == z].mean(axis=0)
+                for z in molecules.elements.tolist()
+            }
+        assert self.tables is not None  # checked with the reference
+        typical = {}
+        for z, symbol in zip(self.basis.elements.tolist(), self.basis, strict=True):
+            if symbol in self.tables.basis:
+                typical[z] = np.zeros(electrons.shape[1])
+                places = self.template_.places(symbol)
+                typical[z][places] = self.tables.free_populations(symbol)
+        return typical
 
     def _described(
         self, molecules: Molecules, rows: GraphRows, known: _Known

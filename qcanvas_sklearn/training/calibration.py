@@ -77,10 +77,26 @@ class SpreadCalibration:
         -------
         SpreadCalibration
         """
+        return cls.from_variance(outputs.var(axis=1, ddof=1) if len(y) else mean, mean, y)
+
+    @classmethod
+    def from_variance(
+        cls, variance: NDArray[np.float64], mean: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> SpreadCalibration:
+        """Calibrate on validation rows of which the variance over the members is known.
+
+        Parameters
+        ----------
+        variance, mean, y : ndarray of shape (n, t)
+            Variances, what is predicted, and labels, NaN where missing.
+
+        Returns
+        -------
+        SpreadCalibration
+        """
         if not len(y):
             unknown = np.full(y.shape[1], np.nan)
             return cls(unknown, unknown)
-        variance = outputs.var(axis=1, ddof=1)
         # A target without a value, such as the softness where there is no gap, says nothing.
         known = np.isfinite(variance)
         total = np.where(known, variance, 0.0).sum(axis=0)

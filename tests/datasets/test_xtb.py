@@ -14,7 +14,7 @@ pytest.importorskip("tblite")
 from joblib import parallel_config
 from threadpoolctl import threadpool_info
 
-from qcanvas_sklearn.datasets import PairData, _xtb, _xtb_jobs, load_pairs
+from qcanvas_sklearn.datasets import PairData, _jobs, _xtb, load_pairs
 from qcanvas_sklearn.datasets import _xtb_engine as engine
 from qcanvas_sklearn.datasets._xtb import compute_pairs, xtb_source
 from qcanvas_sklearn.images import PairImageTransformer, pair_amplitudes, render
@@ -456,7 +456,7 @@ def test_source_refuses_what_is_no_pair():
 
 def test_every_chunk_is_covered_once():
     jobs = [_xtb._Job((1, z), ()) for z in range(1, 87)]
-    chunks = list(_xtb_jobs.chunks(jobs))
+    chunks = list(_jobs.chunks(jobs))
     assert [job for chunk in chunks for job in chunk] == jobs and len(chunks) > 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("hdf5", "plot", "xtb", "molecules", "descriptors", "test")
+EXTRAS = ("hdf5", "plot", "xtb", "dft", "molecules", "descriptors", "test")
 
 
 def pinned(name):

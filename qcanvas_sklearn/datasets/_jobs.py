@@ -1,54 +1,41 @@
-"""Jobs of xTB: computed in parallel, each kept on disk as soon as it is done."""
+"""Jobs of a program: computed in parallel, each kept on disk as soon as it is done."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from numbers import Real
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from .._files import data_home
-from ..elements import SYMBOLS
 from ..structures import save_atomically
-from ._xtb_states import MAX_Z, METHODS, load_tblite, tblite_version
 
-__all__ = [
-    "Job",
-    "Settings",
-    "cache_directory",
-    "check_elements",
-    "check_settings",
-    "chunks",
-    "run_jobs",
-]
+__all__ = ["Job", "Settings", "cache_directory", "chunks", "run_jobs"]
 
-#: Single points of a diatomic that a worker takes on at a time.
+#: Single points of a diatomic in xTB that a worker takes on at a time.
 CHUNK_POINTS = 256
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Protocol):
     """What a result depends on beside the atoms and their places."""
 
-    method: str
-    version: str
-    temperature: float
+    @property
+    def program(self) -> str:
+        """Name of what computes."""
 
-    def __str__(self) -> str:
-        return (
-            f"{self.method} ({METHODS[self.method]}), tblite {self.version}, "
-            f"electronic temperature {self.temperature:g} K, lowest multiplicity"
-        )
+    @property
+    def folder(self) -> Path:
+        """Where results of these settings lie, below the folder of all data."""
+
+    def alone(self) -> AbstractContextManager[object]:
+        """The library, loaded and kept to one thread while the context lasts."""
 
 
 class Job(Protocol):
@@ -67,41 +54,11 @@ class Job(Protocol):
     def path(self, directory: Path) -> Path:
         """Where its records lie in the cache."""
 
-    def key(self, settings: Settings) -> str:
+    def key(self, settings: Any) -> str:
         """What a cached file must state to be this job's."""
 
-    def compute(self, settings: Settings) -> NDArray[np.void]:
+    def compute(self, settings: Any) -> NDArray[np.void]:
         """Its records."""
-
-
-def check_settings(method: str, temperature: float) -> Settings:
-    """Settings of a method at an electronic temperature in K.
-
-    Raises
-    ------
-    ImportError
-        If tblite is not installed.
-    ValueError
-        If the method is unknown, or the temperature not positive.
-    """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; known are {list(METHODS)}")
-    if not isinstance(temperature, Real) or not 0 < temperature < np.inf:
-        raise ValueError(
-            f"electronic_temperature must be a positive number of kelvin, got {temperature!r}"
-        )
-    return Settings(method, tblite_version(), float(temperature))
-
-
-def check_elements(z: NDArray, method: str) -> None:
-    """Raise a ValueError that names the elements that xTB does not cover."""
-    bad = np.unique(z[(z < 1) | (z > MAX_Z)])
-    if bad.size:
-        names = [SYMBOLS[b] if 0 < b < len(SYMBOLS) else f"Z = {b}" for b in bad]
-        raise ValueError(
-            f"{method} covers the elements up to Z = {MAX_Z} (H to Rn), "
-            f"not {', '.join(names)}"
-        )
 
 
 def cache_directory(
@@ -114,20 +71,19 @@ def cache_directory(
     if cache is False:
         return None
     try:
-        root = data_home(None if cache is True else cache)
-        directory = root / "xtb" / settings.method / f"{settings.temperature:g}K"
+        directory = data_home(None if cache is True else cache) / settings.folder
         for folder in folders:
             (directory / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _warn_of_no_cache(error)
+        _warn_of_no_cache(error, settings)
         return None
     return directory
 
 
-def _warn_of_no_cache(error: OSError) -> None:
+def _warn_of_no_cache(error: OSError, settings: Settings) -> None:
     warnings.warn(
-        f"results of xTB are not kept and will be computed again: {error}. Name a folder that "
-        "can be written to by cache or by the environment variable QCANVAS_DATA",
+        f"results of {settings.program} are not kept and will be computed again: {error}. Name "
+        "a folder that can be written to by cache or by the environment variable QCANVAS_DATA",
         UserWarning,
         stacklevel=2,
     )
@@ -172,7 +128,7 @@ def run_jobs(
     calls = (delayed(_compute_chunk)(chunk, settings) for chunk in chunks(missing))
     # A disabled bar would start a thread all the same.
     shown: Any = nullcontext() if not verbose else tqdm(
-        total=len(distinct), initial=len(results), desc="xTB", unit=f" {what}"
+        total=len(distinct), initial=len(results), desc=settings.program, unit=f" {what}"
     )  # fmt: skip
     with shown as bar:
         for finished in parallel(calls) if missing else ():
@@ -181,7 +137,7 @@ def run_jobs(
                 try:
                     _keep(finished, settings, directory)
                 except OSError as error:
-                    _warn_of_no_cache(error)
+                    _warn_of_no_cache(error, settings)
                     directory = None
             if bar is not None:
                 bar.update(len(finished))
@@ -224,8 +180,6 @@ def chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
 def _compute_chunk(
     jobs: list[Job], settings: Settings
 ) -> list[tuple[Job, NDArray[np.void]]]:
-    load_tblite()  # before the limit, which reaches loaded libraries only
-    # Matrices this small run up to a hundred times slower on more than one thread. The
-    # limit holds for the calling thread and ends with the block.
-    with threadpool_limits(limits=1, user_api="openmp"):
+    # Matrices this small run up to a hundred times slower on more than one thread.
+    with settings.alone():
         return [(job, job.compute(settings)) for job in jobs]
