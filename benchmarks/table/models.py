@@ -166,14 +166,15 @@ def build(
         return Model(pipeline, "elements + distance", ("distance_ang",), needs_distance=True)
     blocks = ("atoms", "orbitals") if given == "populations" else kind._spec.blocks
     pipeline = make_pipeline(PairImageTransformer(include=blocks), network)
-    return Model(pipeline, _described(blocks, "image" in kind._spec.names), _READ_OFF)
+    return Model(pipeline, _described(blocks), _READ_OFF)
 
 
-def _described(blocks: tuple[str, ...], takes_images: bool) -> str:
-    """Blocks of columns in words; the networks that take no image see channel means."""
+def _described(blocks: tuple[str, ...]) -> str:
+    """Blocks of columns in words."""
     words = {
         "orbitals": "orbital populations",
         "charges": "charges",
-        "image": "images" if takes_images else "graph + channel means",
+        "image": "images",
+        "channel_means": "graph + channel means",
     }
     return " + ".join(words[block] for block in blocks if block in words)
