@@ -109,11 +109,28 @@ X may be
 
 
 _GRAPH_PARAMETERS = """
+pretrained : str, path-like, Encoder or None, default=None
+    Encoder to start from: a name in :func:`qcanvas_sklearn.encoders.list`, a file of
+    :meth:`save_encoder`, or an :class:`~qcanvas_sklearn.encoders.Encoder`; of this family
+    and these hyperparameters, of pairs or molecules as X is, and trained on the elements of
+    X unless ``unseen_elements="allow"``. The read-out is new, and zero at first.
+freeze : bool or int, default=False
+    Keep the encoder of `pretrained` as it is, or do so for this number of epochs; layer by
+    layer joins in then, the last one first, one an epoch.
+encoder_lr : float, default=0.3
+    Factor of the learning rate at the embedding of `pretrained`, which rises from layer to
+    layer to 1 at the read-out.
 readout : str or sequence of str, default="auto"
     How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
     their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
     length of a dipole made of their charges). "auto" {readout_text}. Pairs have
     read-outs of their own."""
+
+_GRAPH_ATTRIBUTES = """\
+pretrained_report_ : dict or None
+    Of the encoder of `pretrained` the parameters that were ``loaded`` and ``skipped``, its
+    ``name``, ``sha256`` and ``elements``; parameters that are ``new``. None without.
+"""
 
 _GRAPH_NOTES = """
 
@@ -314,6 +331,7 @@ def docstring(cls: type) -> str:
         parameters += _GRAPH_PARAMETERS.format(readout_text=_READOUT_TEXT[is_classifier])
         for text, of_graphs in _READERS:
             attributes = attributes.replace(text, of_graphs)
+        attributes = _GRAPH_ATTRIBUTES + attributes
         notes += _GRAPH_NOTES
     parameters += task.parameters
     if issubclass(cls, MoleculeRegressor):

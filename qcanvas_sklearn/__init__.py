@@ -17,6 +17,7 @@ _PUBLIC = {
         "MoleculeDescriptorTransformer", "MoleculeKernelTransformer",
         "PairPotentialTransformer",
     ),  # fmt: skip
+    "encoders": ("EncoderTransformer",),
     "estimators": ("CompositionRegressor", "HamiltonianRegressor", "TightBindingRegressor", *(
         f"{family}{task}"
         for family in (
@@ -36,7 +37,7 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = (
-    "datasets", "descriptors", "elements", "estimators", "hamiltonians", "images",
+    "datasets", "descriptors", "elements", "encoders", "estimators", "hamiltonians", "images",
     "inspection", "metrics",
     "model_selection", "nn", "plotting", "rendering", "report", "structures", "targets",
     "training",

@@ -190,6 +190,17 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    pretrained : str, path-like, Encoder or None, default=None
+        Encoder to start from: a name in :func:`qcanvas_sklearn.encoders.list`, a file of
+        :meth:`save_encoder`, or an :class:`~qcanvas_sklearn.encoders.Encoder`; of this family
+        and these hyperparameters, of pairs or molecules as X is, and trained on the elements of
+        X unless ``unseen_elements="allow"``. The read-out is new, and zero at first.
+    freeze : bool or int, default=False
+        Keep the encoder of `pretrained` as it is, or do so for this number of epochs; layer by
+        layer joins in then, the last one first, one an epoch.
+    encoder_lr : float, default=0.3
+        Factor of the learning rate at the embedding of `pretrained`, which rises from layer to
+        layer to 1 at the read-out.
     readout : str or sequence of str, default="auto"
         How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
         their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
@@ -225,6 +236,9 @@ class DimeNetRegressor(MoleculeRegressor, DimeNetFamily):
         What the features of `baseline` say of the targets; None without.
     force_calibration_ : SpreadCalibration or None
         What makes standard deviations of the spread of an ensemble's forces.
+    pretrained_report_ : dict or None
+        Of the encoder of `pretrained` the parameters that were ``loaded`` and ``skipped``, its
+        ``name``, ``sha256`` and ``elements``; parameters that are ``new``. None without.
     scaler_ : TargetScaler
         How targets are scaled for the network.
     calibration_ : SpreadCalibration or None
@@ -385,6 +399,17 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
         refused: the parameters of the network, `n_members` and `parity` stay as they were.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
+    pretrained : str, path-like, Encoder or None, default=None
+        Encoder to start from: a name in :func:`qcanvas_sklearn.encoders.list`, a file of
+        :meth:`save_encoder`, or an :class:`~qcanvas_sklearn.encoders.Encoder`; of this family
+        and these hyperparameters, of pairs or molecules as X is, and trained on the elements of
+        X unless ``unseen_elements="allow"``. The read-out is new, and zero at first.
+    freeze : bool or int, default=False
+        Keep the encoder of `pretrained` as it is, or do so for this number of epochs; layer by
+        layer joins in then, the last one first, one an epoch.
+    encoder_lr : float, default=0.3
+        Factor of the learning rate at the embedding of `pretrained`, which rises from layer to
+        layer to 1 at the read-out.
     readout : str or sequence of str, default="auto"
         How the atoms of a molecule make a target, one for all targets or one for each: "sum" of
         their contributions, "mean", "attention" (a mean with learned weights), or "dipole" (the
@@ -395,6 +420,9 @@ class DimeNetClassifier(NetClassifier, DimeNetFamily):
 
     Attributes
     ----------
+    pretrained_report_ : dict or None
+        Of the encoder of `pretrained` the parameters that were ``loaded`` and ``skipped``, its
+        ``name``, ``sha256`` and ``elements``; parameters that are ``new``. None without.
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted.
     net_ : skorch.NeuralNet

@@ -12,15 +12,15 @@ from torch import nn
 from ..inputs import InputSpec, MoleculeReader
 from ..nn.heads import READOUTS
 from ..targets import EXTENSIVE_LABELS, LABELS, MOLECULE_LABELS, ODD_LABELS
-from ._base import NetEstimator
 from ._checks import check_network_parameters
+from ._pretrained import PretrainedFamily
 from ._targets import TargetSpec
 
 __all__ = ["GraphFamily"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class GraphFamily(NetEstimator):
+class GraphFamily(PretrainedFamily):
     """A family whose network passes messages on graphs of atoms.
 
     On pairs it is the head for two atoms around the family's core, on molecules the one for
@@ -33,6 +33,10 @@ class GraphFamily(NetEstimator):
 
     def _network_class(self) -> type[nn.Module]:
         return self._molecule_network if self._on_molecules else self._network
+
+    @property
+    def _family(self) -> str:
+        return self._molecule_network.__name__.removeprefix("Molecule").lower()
 
     @property
     def _on_molecules(self) -> bool:

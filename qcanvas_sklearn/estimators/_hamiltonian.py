@@ -29,10 +29,10 @@ from ..training import (
     TrainingData,
     resolve_device,
 )
-from ._base import NetEstimator
 from ._checks import check_network_parameters
 from ._hamiltonian_checks import check_matched, check_shells, matched, not_periodic
 from ._overlap_terms import OverlapTerms
+from ._pretrained import SavesEncoder, Trained, hamiltonian_encoder
 from ._targets import TargetSpec
 
 __all__ = ["HamiltonianRegressor"]
@@ -46,7 +46,7 @@ _SMALLEST = 1e-2
 
 
 @dataclass(eq=False, repr=False)
-class HamiltonianRegressor(RegressorMixin, NetEstimator):
+class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     r"""Equivariant network of Hamiltonians, on top of what two-centre physics knows.
 
     A Hamiltonian is learned as the difference from one that pairs of elements make
@@ -486,3 +486,9 @@ class HamiltonianRegressor(RegressorMixin, NetEstimator):
 
     def _provenance(self) -> str:
         return f"HamiltonianRegressor on {self.provenance_['n_training_rows']} molecules"
+
+    def _trained_encoder(self) -> Trained:
+        return hamiltonian_encoder(self.net_.module_)
+
+    def _target_units(self) -> dict[str, str]:
+        return {"hamiltonian": self.unit_}

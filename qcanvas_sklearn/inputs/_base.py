@@ -51,6 +51,8 @@ class InputSpec:
         refused.
     describe : transformer or None
         What makes features of molecules for a baseline.
+    scaling : mapping of str to Scaling, or None
+        How inputs are standardised; None to measure it on the training rows.
     """
 
     names: tuple[str, ...]
@@ -61,6 +63,7 @@ class InputSpec:
     needs_atoms: bool = False
     cutoff: float | None = None
     describe: Any = None
+    scaling: Mapping[str, Scaling] | None = None
 
 
 R = TypeVar("R", bound=Rows)
@@ -164,7 +167,7 @@ class DenseReader(Reader[DenseRows]):
 
     def fit_scaling(self, rows: DenseRows) -> None:
         """Measure how inputs are to be standardised, on training rows."""
-        self.scaling_ = {
+        self.scaling_ = self.spec.scaling or {
             name: feature_scaling(rows.arrays[name], axis, self._floor)
             for name, axis in _SCALED.items()
             if name in rows.arrays

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-__all__ = ["Annealing", "Divergence", "EpochProgress"]
+__all__ = ["Annealing", "Divergence", "EpochProgress", "Thawing"]
 
 
 class EpochProgress(Callback):
@@ -60,3 +62,42 @@ class Annealing(Callback):
     def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         done = len(net.history) - 1 - self.before_
         net.module_.anneal(1.0 if self.n_epochs is None else done / self.n_epochs)
+
+
+class Thawing(Callback):
+    """Keep parameters as they are until their epoch has come.
+
+    They have no gradient until then, so that neither the loss nor weight decay moves them.
+    Epochs count from the first one of the net, those before a continued fit included. When
+    a training ends, all parameters can be trained again.
+
+    Parameters
+    ----------
+    epochs : sequence of (str, float)
+        Patterns of the parameters' names, as :mod:`fnmatch` reads them, of which the first
+        one that fits counts; and for how many epochs these are kept, ``math.inf`` for all.
+    """
+
+    def __init__(self, epochs: Sequence[tuple[str, float]]) -> None:
+        self.epochs = epochs
+
+    def on_train_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        self.waiting_ = [
+            (self._kept_for(name), weight)
+            for name, weight in net.module_.named_parameters() if weight.requires_grad
+        ]  # fmt: skip
+
+    def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        done = len(net.history) - 1
+        for epochs, weight in self.waiting_:
+            weight.requires_grad_(done >= epochs)
+            if done < epochs:
+                weight.grad = None
+
+    def on_train_end(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
+        for _, weight in self.waiting_:
+            weight.requires_grad_()
+        del self.waiting_
+
+    def _kept_for(self, name: str) -> float:
+        return next((n for pattern, n in self.epochs if fnmatchcase(name, pattern)), 0)

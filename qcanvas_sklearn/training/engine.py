@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import dis
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from skorch.callbacks import (
     EarlyStopping,
     GradientNormClipping,
     LRScheduler,
+    ParamMapper,
     PrintLog,
 )
 from skorch.helper import predefined_split
@@ -33,7 +36,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
-from .callbacks import Annealing, Divergence, EpochProgress
+from .callbacks import Annealing, Divergence, EpochProgress, Thawing
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
@@ -86,6 +89,8 @@ class TrainingPlan:
     callbacks: Sequence[Callback | tuple[str, Callback]]
     seed: int
     rates: Sequence[Rate] = ()
+    #: Parameters that are kept as they are at first, see :class:`Thawing`.
+    kept: Sequence[tuple[str, float]] = ()
     #: Part of the cycle in which the learning rate rises.
     warm_up: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
@@ -148,6 +153,8 @@ def _callbacks(
     if hasattr(net.module_, "anneal"):
         annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
         callbacks.append(("annealing", Annealing(annealed)))
+    if plan.kept:
+        callbacks.append(("thawing", Thawing(plan.kept)))
     if plan.patience is not None and has_valid:
         stopping = EarlyStopping(
             patience=plan.patience, threshold=0.0, load_best=True, sink=noop
@@ -158,8 +165,23 @@ def _callbacks(
         callbacks.append(("report", report))
     return callbacks + [
         callback if isinstance(callback, tuple) else (f"user_{i}", callback)
-        for i, callback in enumerate(copy.deepcopy(list(plan.callbacks)))
+        for i, callback in enumerate(_of_user(plan, len(net.history)))
     ]
+
+
+def _of_user(plan: TrainingPlan, done: int) -> list[Any]:
+    """Copies of the user's callbacks, which count the epochs of this training."""
+    callbacks = copy.deepcopy(list(plan.callbacks))
+    for callback in callbacks:
+        mapper = callback[1] if isinstance(callback, tuple) else callback
+        # skorch counts those before a continued fit, too, and would never come to the first.
+        if done and isinstance(mapper, ParamMapper) and mapper.at in range(1, sys.maxsize):
+            mapper.at = partial(_is_epoch, number=done + mapper.at)
+    return callbacks
+
+
+def _is_epoch(net: NeuralNet, number: int) -> bool:
+    return len(net.history) == number
 
 
 def _place(net: NeuralNet, device: torch.device) -> None:
@@ -301,13 +323,14 @@ def history_frame(net: NeuralNet) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "train_loss", "valid_loss", "lr", "seconds"])
 
 
-def evaluation_module(net: NeuralNet, device: torch.device) -> nn.Module:
-    """A copy of the network in evaluation mode, in the precision that it predicts in.
+def evaluation_module(net: NeuralNet | nn.Module, device: torch.device) -> nn.Module:
+    """A copy of a network in evaluation mode, in the precision that it predicts in.
 
     That is double precision where the device has it (convolutions stay in single), so that
     a row's prediction does not depend on the rows beside it.
     """
-    return copy.deepcopy(net.module_).to(device=device, dtype=precision(device)).eval()
+    module = net if isinstance(net, nn.Module) else net.module_
+    return copy.deepcopy(module).to(device=device, dtype=precision(device)).eval()
 
 
 class Predictor:
@@ -315,13 +338,13 @@ class Predictor:
 
     Parameters
     ----------
-    net : NeuralNet
-        A trained net; it is not changed.
+    net : NeuralNet or nn.Module
+        A trained net, or a network; it is not changed.
     device : torch.device
         Where to compute.
     """
 
-    def __init__(self, net: NeuralNet, device: torch.device) -> None:
+    def __init__(self, net: NeuralNet | nn.Module, device: torch.device) -> None:
         self.module = evaluation_module(net, device)
         self.device = device
 

@@ -18,7 +18,7 @@ FLOORS = (
     ("hamiltonians",),
     ("descriptors", "images"),
     ("inputs", "metrics"),
-    ("model_selection",),
+    ("encoders", "model_selection"),
     ("estimators", "inspection"),
     ("plotting",),
     ("report",),

@@ -104,6 +104,13 @@ class ReadOut(nn.Module):
         n_response = -(-sizes[1] // 2)
         self.own = AtomTerms(n_element, n_atom, n_pair, sizes[-1], n_response)
 
+    @torch.no_grad()
+    def start_at_zero(self) -> None:
+        """Let every output be zero at first; the terms of the atoms are anyway."""
+        *_, weight, bias = self.interaction.parameters()
+        weight.zero_()
+        bias.zero_()
+
     def forward(self, read: Tensor, features: Tensor, pair: Tensor) -> Tensor:
         """Map (b, sizes[0]), atoms (b, 2, n_element + n_atom) and (b, n_pair)."""
         return self.own(features, pair) + self.interaction(read)

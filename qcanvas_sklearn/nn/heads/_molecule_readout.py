@@ -93,6 +93,13 @@ class MoleculeReadOut(nn.Module):
         if vectors and self.dipoles:
             self.atomic = _AtomicDipoles(n_hidden, len(self.dipoles))
 
+    @torch.no_grad()
+    def start_at_zero(self) -> None:
+        """Let every output be zero at first, but for dipoles, whose size has no slope there."""
+        *_, weight, bias = self.atomwise.parameters()
+        rows = [k for k in range(len(weight)) if k not in self.dipoles]
+        weight[rows], bias[rows] = 0.0, 0.0
+
     def forward(
         self, x: Tensor, z: Tensor, positions: Tensor, graph: Tensor, charge: Tensor,
         vectors: Tensor | None = None,

@@ -227,6 +227,26 @@ class HamiltonianGotenNet(nn.Module):
             off_site = off_site + raised
         return {ON_SITE: on_site.flatten(1), OFF_SITE: off_site.flatten(1)}
 
+    @torch.no_grad()
+    def molecule_encoder(self) -> dict[str, Tensor]:
+        """Weights of its encoder, by the names that they have in `MoleculeGotenNet`.
+
+        That network has nothing that describes atoms and pairs: with these weights it makes
+        the features that this one makes of descriptions that are zero. What else there is
+        has names that it does not know.
+        """
+        own = {
+            name: weight.detach().clone() for name, weight in self.named_parameters()
+            if name.startswith(("embed", "core.", "describe."))
+        }  # fmt: skip
+        if self.describe is not None:
+            own["embed.weight"] += self.describe(torch.zeros_like(self.atom_scale))
+        if len(self.pair_scale):
+            for name in ("core.neighbour_filter.weight", "core.embed_edge.weight"):
+                n = own[name].shape[1] - len(self.pair_scale)
+                own[name], own[f"{name}.pair"] = own[name].tensor_split([n], dim=1)
+        return own
+
     def _on_site(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
         owned = zip(self.own, parts, strict=True)
         tensors = {l: own(part) for l, (own, part) in enumerate(owned, 1)}
