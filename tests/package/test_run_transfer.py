@@ -97,21 +97,26 @@ def test_the_gate_looks_at_validation_rows_and_never_at_controls():
 
 def test_a_run_goes_on_where_it_stopped_and_reports_what_is_there(encoder, tmp_path, capsys):
     line = (
-        "--cases energy ethanol-forces crysmtm-homo --arms scratch frozen baseline --labels 20 "
-        f"--seeds 1 --epochs 1 --min-steps 1 --batch-size 20 --encoders tiny --out {tmp_path} "
+        "--cases ethanol-energy crysmtm-homo --arms scratch frozen --labels 20 --seeds 1 "
+        f"--epochs 1 --min-steps 1 --batch-size 20 --encoders tiny --out {tmp_path} "
         f"--folder {encoder[1]}"
     )
     assert run_transfer.main([*line.split(), "--budget", "0"]) == 1
     assert "did not fit into the budget" in capsys.readouterr().err
     assert run_transfer.main([*line.split(), "--no-references"]) == 0
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()}
-    assert len(files) == 5  # the forces have no baseline
+    assert len(files) == 2
     record = json.loads(next(p for p in files if "frozen" in p.name).read_text())
     assert record["weights"] == encoder[0].sha256 and record["n_epochs"] == 1
     text = (tmp_path / "transfer.md").read_text()
     assert "## schnet, encoder tiny" in text and "crysmtm-homo: its files are not" in text
     assert run_transfer.main([*line.split(), "--no-references"]) == 0
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()} == files
+
+
+def test_forces_have_no_baseline():
+    cell = cells.Cell("ethanol-forces", "baseline", 20, 0, "schnet", "", 1, 1)
+    assert cells.fit_cell(cell) is None
 
 
 @pytest.mark.parametrize("name", arms.REFERENCES)
