@@ -217,7 +217,7 @@ class Encoder:
             raise ValueError(
                 f"encoder {self.name!r} has other hyperparameters: "
                 + ", ".join(f"{n}={own.get(n)!r}, not {asked.get(n)!r}" for n in other)
-                + "; set those of the encoder (Encoder.load(...).describe() shows all)"
+                + "; set those of the encoder (encoders.describe shows all)"
             )
 
     def _said(self) -> dict[str, Any]:

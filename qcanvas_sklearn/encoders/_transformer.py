@@ -77,11 +77,11 @@ class EncoderTransformer(BaseMoleculeTransformer):
     >>> from qcanvas_sklearn import EncoderTransformer, SchNetRegressor, load_molecules
     >>> X, y = load_molecules(return_X_y=True)
     >>> network = SchNetRegressor(n_hidden=16, n_layers=1, max_epochs=2, random_state=0)
-    >>> network = network.fit(X[:200], y["lumo_ev"][:200])
+    >>> network = network.fit(X[:200], y["e_lumo_ev"][:200])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     encoder = network.save_encoder(Path(folder) / "lumo.safetensors")
     >>> model = make_pipeline(EncoderTransformer(encoder), StandardScaler(), RidgeCV())
-    >>> model.fit(X[200:300], y["homo_ev"][200:300]).predict(X[300:302]).shape
+    >>> model.fit(X[200:300], y["e_homo_ev"][200:300]).predict(X[300:302]).shape
     (2,)
     """
 

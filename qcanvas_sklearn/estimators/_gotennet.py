@@ -204,7 +204,7 @@ class GotenNetRegressor(MoleculeRegressor, GotenNetFamily):
     freeze : bool or int, default=False
         Keep the encoder of `pretrained` as it is, or do so for this number of epochs; layer by
         layer joins in then, the last one first, one an epoch.
-    encoder_lr : float, default=0.3
+    encoder_lr : float, default=1.0
         Factor of the learning rate at the embedding of `pretrained`, which rises from layer to
         layer to 1 at the read-out.
     readout : str or sequence of str, default="auto"
@@ -414,7 +414,7 @@ class GotenNetClassifier(NetClassifier, GotenNetFamily):
     freeze : bool or int, default=False
         Keep the encoder of `pretrained` as it is, or do so for this number of epochs; layer by
         layer joins in then, the last one first, one an epoch.
-    encoder_lr : float, default=0.3
+    encoder_lr : float, default=1.0
         Factor of the learning rate at the embedding of `pretrained`, which rises from layer to
         layer to 1 at the read-out.
     readout : str or sequence of str, default="auto"

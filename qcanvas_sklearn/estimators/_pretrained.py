@@ -110,7 +110,7 @@ class PretrainedFamily(SavesEncoder):
 
     pretrained: str | os.PathLike[str] | Encoder | None = None
     freeze: bool | int = False
-    encoder_lr: float = 0.3
+    encoder_lr: float = 1.0
 
     if TYPE_CHECKING:
         _encoder: Encoder | None  # while a model is fitted
@@ -142,23 +142,19 @@ class PretrainedFamily(SavesEncoder):
 
     # ---------------------------------------------------------------- beginning
 
-    def _learn(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super()._learn(*args, **kwargs)
-        finally:
-            # A fitted model has these weights, or better ones, and needs no file.
-            self.__dict__.pop("_encoder", None)
-
-    def _first_read(self, X: Any) -> Rows:
-        self._encoder = self._open_encoder()
-        rows = super()._first_read(X)
+    def _begin(self, rows: Rows) -> None:
+        """See whether the encoder fits what was read, and what is known of it."""
+        self._encoder, self.pretrained_report_ = self._open_encoder(), None
         self._encoded_with = self._encoder_hyperparameters(rows)
-        if self._encoder is None:
-            return rows
-        self._encoder.check(self._family, self._encoder_kind(), self._encoded_with)
-        self._check_covered(self._encoder.name, self._encoder.elements, rows)
-        self.reader_.spec = replace(self.reader_.spec, scaling=self._encoder.input_scaling)
-        return rows
+        encoder = self._encoder
+        if encoder is None:
+            return
+        encoder.check(self._family, self._encoder_kind(), self._encoded_with)
+        self.reader_.spec = replace(self.reader_.spec, scaling=encoder.input_scaling)
+        self.pretrained_report_ = {
+            "name": encoder.name, "sha256": encoder.sha256, "elements": list(encoder.elements),
+            "loaded": list(encoder.weights),
+        }  # fmt: skip
 
     def _open_encoder(self) -> Encoder | None:
         if self.pretrained is None or isinstance(self.pretrained, Encoder):
@@ -193,10 +189,11 @@ class PretrainedFamily(SavesEncoder):
         validation: tuple[Any, Any], plan: TrainingPlan, continuing: bool, stream: bool,
     ) -> bool:  # fmt: skip
         if not continuing:
-            self.pretrained_report_ = None
-        elif (report := self.pretrained_report_) is not None:
-            self._check_covered(report["name"], [*report["elements"], *self.elements_], rows)
-        plan = plan if self.pretrained is None else self._paced(plan)
+            self._begin(rows)
+        if self.pretrained_report_ is not None:
+            learned = rows.take(np.flatnonzero(self._labelled(values) & (weight > 0)))
+            self._check_covered(learned, self.elements_ if continuing else [])
+            plan = self._paced(plan, self.pretrained_report_["loaded"])
         return super()._train(rows, values, weight, validation, plan, continuing, stream)
 
     def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
@@ -204,27 +201,32 @@ class PretrainedFamily(SavesEncoder):
         if self._encoder is not None:
             for network in self._networks(net):
                 names = _start_from(network, self._encoder)
-            said = self._encoder.describe()
-            kept = {name: said[name] for name in ("name", "sha256", "elements")}
-            self.pretrained_report_ = {**names, **kept}
+            assert self.pretrained_report_ is not None  # of a fit with an encoder
+            self.pretrained_report_ |= names
+
+    def _describe(self, rows: Rows, seen: set[str]) -> None:
+        super()._describe(rows, seen)
+        # A fitted model has these weights, or better ones, and needs no file.
+        self.__dict__.pop("_encoder", None)
 
     def _networks(self, net: NeuralNet) -> list[Any]:
         """The networks in a net, one for each member."""
         kind = self._network_class()
         return [module for module in net.module_.modules() if isinstance(module, kind)]
 
-    def _check_covered(self, name: str, known: Sequence[str], rows: Rows) -> None:
+    def _check_covered(self, rows: Rows, also: Sequence[str]) -> None:
+        """Raise an error if there are elements that the weights were not trained on."""
+        report = self.pretrained_report_
+        assert report is not None  # of a fit that began with an encoder
         if self.unseen_elements == "error":
             check_covered(
-                name, known, self.reader_.element_names(rows),
+                report["name"], [*report["elements"], *also], self.reader_.element_names(rows),
                 '; set unseen_elements="allow" to start from weights of theirs that were never '
                 "trained",
             )  # fmt: skip
 
-    def _paced(self, plan: TrainingPlan) -> TrainingPlan:
+    def _paced(self, plan: TrainingPlan, names: Sequence[str]) -> TrainingPlan:
         """The plan with learning rates and epochs of rest of the encoder's layers."""
-        encoder, report = self.__dict__.get("_encoder"), self.pretrained_report_
-        names = encoder.weights if encoder is not None else (report or {})["loaded"]
         below = layers_below(names)
         n = 1 + max(distance for _, distance in below)
         rates = [

@@ -86,18 +86,22 @@ class Thawing(Callback):
             (self._kept_for(name), weight)
             for name, weight in net.module_.named_parameters() if weight.requires_grad
         ]  # fmt: skip
+        for _, weight in self.waiting_:
+            weight.requires_grad, weight.grad = False, None
+        self._thaw(len(net.history))
 
     def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
-        done = len(net.history) - 1
-        for epochs, weight in self.waiting_:
-            weight.requires_grad_(done >= epochs)
-            if done < epochs:
-                weight.grad = None
+        self._thaw(len(net.history) - 1)
 
     def on_train_end(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
-        for _, weight in self.waiting_:
-            weight.requires_grad_()
-        del self.waiting_
+        self._thaw(math.inf)
+
+    def _thaw(self, n_epochs: float) -> None:
+        """Let go of what has waited for so many epochs; each once, as others may freeze it."""
+        for epochs, weight in self.waiting_:
+            if epochs <= n_epochs:
+                weight.requires_grad = True
+        self.waiting_ = [one for one in self.waiting_ if one[0] > n_epochs]
 
     def _kept_for(self, name: str) -> float:
         return next((n for pattern, n in self.epochs if fnmatchcase(name, pattern)), 0)

@@ -322,8 +322,8 @@ def test_frozen_weights_stay_to_the_last_bit_with_forces(run):
     X, y = run.data[:12], run.target[:12]
     model = regressor("SchNet", warm_start=True, weight_decay=0.1).fit(X, y, forces=X.forces)
     before = {k: v.clone() for k, v in model.net_.module_.state_dict().items()}
-    # A continued fit goes on counting epochs: "at" its first one is none that skorch knows.
-    freezer = Freezer("network.core.*", at=lambda net: True)
+    # Epochs of a continued fit are counted from its own first one.
+    freezer = Freezer("network.core.*", at=1)
     model.set_params(callbacks=[freezer]).fit(X, y, forces=X.forces)
     changed = {k for k, v in model.net_.module_.state_dict().items() if (v != before[k]).any()}
     assert changed and not any(name.startswith("network.core.") for name in changed)
