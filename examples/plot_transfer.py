@@ -16,9 +16,9 @@ import numpy as np
 
 from qcanvas_sklearn import SchNetRegressor, encoders, load_molecules
 
-print("shipped:", encoders.list())
-card = encoders.describe("dimers-gfn2-schnet")["card"]
-print("\n".join(f"{name}: {card[name]}" for name in ("data", "targets", "seconds")))
+print(encoders.list().to_string(index=False))
+card = encoders.describe("dimers-gfn2", family="schnet")["card"]
+print("\n".join(f"{name}: {card[name]}" for name in ("data", "recipe", "held_out")))
 
 # %%
 # Test molecules have other formulas than those that are learned from. The four arms differ in
