@@ -36,7 +36,7 @@ arms = {
     "two-centre levels": {"baseline": "two-centre"},
     "both": {"pretrained": "dimers-gfn2", "baseline": "two-centre"},
 }
-sizes, n_steps, batch_size = [25, 50, 100], 70, 16
+sizes, n_steps, batch_size = [25, 100], 150, 16
 
 
 def error(n, parameters):

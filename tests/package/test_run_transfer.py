@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from qcanvas_sklearn import SchNetRegressor, load_molecules
+from qcanvas_sklearn import SchNetRegressor, encoders, load_molecules
+from qcanvas_sklearn.encoders import _registry
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -129,3 +130,16 @@ def test_references_beat_no_one_but_the_dummy(name):
     ]
     assert name == "dummy" or errors[1] < 0.01 * errors[0]
     assert cells.fit_cell(cells.Cell("ethanol-forces", name, 50, 0)) is None
+
+
+@pytest.mark.parametrize("key", sorted(_registry.shipped()))
+def test_a_shipped_encoder_says_what_it_is_and_leaves_the_test_molecules_out(key):
+    said = encoders.describe(key)
+    card = said["card"]
+    assert {"data", "targets", "recipe", "seed", "seconds", "held_out", "n_rows"} <= set(card)
+    name, _, family = key.rpartition("-")
+    assert (said["name"], said["family"], said["kind"]) == (name, family, "molecules")
+    assert {"H", "C", "N", "O", "F"} <= set(said["elements"])
+    if name == "hamiltonian-gfn2":
+        X, tested = cases.bundled()
+        assert card["n_rows"] == (~tested).sum() and 0 < tested.sum() < len(X) / 4
