@@ -136,6 +136,11 @@ def _introduction(cells: pd.DataFrame, command: str) -> list[str]:
         "elements* one whose elements are exchanged, *weight scales* one whose weights are "
         "shuffled within each tensor, *shuffled labels* one that was trained on labels dealt "
         "out anew, *cheap scalars* one trained on scalars in place of Hamiltonians.",
+        "- What was looked at: networks have the default hyperparameters of their families, "
+        "and the steps are those that there was time for; neither was chosen by these errors. "
+        "Number of functions and cutoff of the pair potential were chosen by errors of the "
+        "energy and the dipole over random splits by formula of all bundled molecules, those "
+        "that are tested here among them.",
         f"- Epochs of every network, batches of {_joined(networks['batch_size'])}: {steps}.",
         "",
         f"{len(cells)} fits, {seconds:.0f} s of one core ({machines}).",
