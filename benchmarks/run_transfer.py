@@ -5,9 +5,11 @@
 Every arm learns the same rows in the same number of steps, one task a fit, and is compared
 with the same network from scratch, seed by seed; see ``transfer/`` for cases, arms and
 controls. Every finished fit is a small file in ``OUT/cells``: an interrupted run goes on where
-it stopped, and changed settings, another version of the package or other encoders fit anew.
-The result is ``OUT/transfer.md``. Seeds are outermost, so that a run that is cut short has
-the same number of seeds, or one less, everywhere; ``--budget`` ends it after some seconds.
+it stopped, and changed settings or other encoders fit anew. (A change of code is not noticed:
+delete the files that it concerns; each states the versions that made it.) The result is
+``OUT/transfer.md``. Seeds are outermost, so that a run that is cut short has the same number
+of seeds, or one less, everywhere; ``--budget`` ends it after some seconds, and ``--budget 0``
+writes the table of what is there.
 
 Cases of fetched data (qm9-*, rmd17-*, crysmtm-*) are run where their files lie in
 ``QCANVAS_DATA``; nothing is downloaded.

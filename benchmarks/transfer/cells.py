@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from table.cells import machine, versions
 
-from qcanvas_sklearn import Molecules, __version__
+from qcanvas_sklearn import Molecules
 from qcanvas_sklearn.encoders import Encoder
 from qcanvas_sklearn.targets import EXTENSIVE_LABELS
 
@@ -77,12 +77,10 @@ class Cell:
 
     @property
     def filename(self) -> str:
-        """What it is, and a hash of all that decides the numbers."""
+        """What it is, and a hash of the settings and of the encoder."""
         encoder = self.weights()
-        settings = {
-            **asdict(self), "folder": "", "version": __version__,
-            "weights": None if encoder is None else encoder.sha256,
-        }  # fmt: skip
+        weights = None if encoder is None else encoder.sha256
+        settings = {**asdict(self), "folder": "", "weights": weights}
         digest = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
         said = "_".join(filter(None, (self.case, self.family, self.encoder, self.arm)))
         plain = re.sub(r"[^a-z0-9_]+", "-", said.lower())
