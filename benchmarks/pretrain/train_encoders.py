@@ -8,12 +8,13 @@
 
 Every fifth formula of the bundled molecules (see ``held_out``) is kept from all of them, so
 that transfer to molecules can be measured without a leak. Networks have the default
-hyperparameters of the families for molecules. With ``--control shuffled`` the labels are
-dealt out anew among the rows before: weights that know no physics, for comparison.
+hyperparameters of the families for molecules. For comparison, ``--control shuffled`` deals
+the labels out anew among the rows before, so that the weights know no physics, and
+``--control scalars`` learns levels and dipoles in place of Hamiltonians.
 
 Usage: ``python benchmarks/pretrain/train_encoders.py [dimers-gfn2-schnet ...] [--out FOLDER]
-[--dimers FILE] [--epoch-share 1.0] [--control shuffled]`` (minutes of one core each; the
-cards say how many). Needs ``pip install tblite safetensors``.
+[--dimers FILE] [--epoch-share 1.0] [--control shuffled|scalars]`` (a minute or two of one core
+each; the cards say how many). Needs ``pip install tblite safetensors``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ SCAN_TARGETS = {
     "e_g_ev": "attention", "dipole_mag_d": "dipole", "q_absmean": "attention",
     "overlap_rms": "attention", "coupling_rms_ev": "attention",
 }  # fmt: skip
+#: What is learned of molecules in place of their Hamiltonians, by a control.
+SCALARS = ("e_homo_ev", "e_lumo_ev", "e_g_ev", "dipole_mag_d")
 FAMILIES = {"schnet": SchNetRegressor, "gotennet": GotenNetRegressor}
 
 
@@ -135,19 +138,35 @@ ENCODERS = (
 
 def model_of(name: str, family: str, readout: Any, epochs: int) -> Any:
     """The estimator that learns, with the architecture that molecules have by default."""
-    recipe = RECIPES[name]
-    if name == "hamiltonian-gfn2":
-        default = GotenNetRegressor()
-        shape = {key: getattr(default, key) for key in ("n_hidden", "n_layers", "n_heads",
-                                                        "n_degrees", "n_radial")}  # fmt: skip
-        return HamiltonianRegressor(
-            "overlap", **shape, max_epochs=epochs, batch_size=recipe.batch_size,
-            device="cpu", random_state=SEED,
-        )  # fmt: skip
-    return FAMILIES[family](
-        max_epochs=epochs, batch_size=recipe.batch_size, readout=readout, device="cpu",
-        random_state=SEED,
-    )  # fmt: skip
+    settings = {
+        "max_epochs": epochs, "batch_size": RECIPES[name].batch_size, "device": "cpu",
+        "random_state": SEED,
+    }  # fmt: skip
+    if readout is not None:
+        return FAMILIES[family](readout=readout, **settings)
+    default = GotenNetRegressor()
+    names = ("n_hidden", "n_layers", "n_heads", "n_degrees", "n_radial")
+    shape = {key: getattr(default, key) for key in names}
+    return HamiltonianRegressor("overlap", **shape, **settings)
+
+
+def as_control(control: str | None, X: Molecules, y: Any, readout: Any) -> tuple[Any, Any]:
+    """Labels and read-outs of a control; without one, those of the recipe.
+
+    Raises
+    ------
+    ValueError
+        If the control is none of this recipe.
+    """
+    if control == "shuffled" and readout is not None:
+        order = np.random.default_rng(SHUFFLE_SEED).permutation(len(y))
+        return y.iloc[order].reset_index(drop=True), readout
+    if control == "scalars" and readout is None:
+        known = load_molecules().data
+        return known[~held_out(known)].labels[list(SCALARS)], "auto"
+    if control is not None:
+        raise ValueError(f"{control!r} is no control of this encoder")
+    return y, readout
 
 
 def train(key: str, args: argparse.Namespace) -> None:
@@ -155,12 +174,8 @@ def train(key: str, args: argparse.Namespace) -> None:
     name, _, family = key.rpartition("-")
     recipe = RECIPES[name]
     X, y, readout = recipe.read(args.dimers)
-    shuffled = args.control == "shuffled"
-    if shuffled:
-        if name == "hamiltonian-gfn2":
-            raise SystemExit("Hamiltonians belong to their structures and cannot be shuffled")
-        order = np.random.default_rng(SHUFFLE_SEED).permutation(len(y))
-        y = y.iloc[order].reset_index(drop=True)
+    y, readout = as_control(args.control, X, y, readout)
+    said = {"shuffled": ", labels shuffled", "scalars": ", scalars in their place"}
     epochs = max(1, round(recipe.epochs[family] * args.epoch_share))
     model = model_of(name, family, readout, epochs)
     start = process_time()
@@ -168,7 +183,7 @@ def train(key: str, args: argparse.Namespace) -> None:
     seconds = process_time() - start
     targets = ["blocks of the Hamiltonian"] if readout is None else list(y.columns)
     card = {
-        "data": recipe.data + (", labels shuffled" if shuffled else ""),
+        "data": recipe.data + said.get(args.control, ""),
         "targets": targets, "n_rows": len(X), "n_elements": len(X.elements),
         "recipe": f"{type(model).__name__}, {epochs} epochs, batches of {recipe.batch_size}, "
         "otherwise defaults for molecules; benchmarks/pretrain/train_encoders.py",
@@ -177,11 +192,13 @@ def train(key: str, args: argparse.Namespace) -> None:
         "licence": "as the package",
     }  # fmt: skip
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"{key}.safetensors"
+    if args.control:
+        name = f"{name}-{args.control}"
+    path = args.out / f"{name}-{family}.safetensors"
     encoder = model.save_encoder(path, name=name, card=card)
     last = model.history_["train_loss"].iloc[-1]
     size = path.stat().st_size / 1e6
-    print(f"{key}: {len(X)} rows, {seconds:.0f} s, loss {last:.4f}, "
+    print(f"{path.stem}: {len(X)} rows, {seconds:.0f} s, loss {last:.4f}, "
           f"{encoder.n_parameters} weights, {size:.2f} MB", flush=True)  # fmt: skip
 
 
@@ -202,7 +219,7 @@ def main() -> None:
     add("--out", type=Path, default=SHIPPED)
     add("--dimers", type=Path, default=Path("pretrain_output") / "dimers.npz")
     add("--epoch-share", type=float, default=1.0, help="of each recipe's epochs")
-    add("--control", choices=["shuffled"], help="weights for comparison, not to be shipped")
+    add("--control", choices=["shuffled", "scalars"], help="for comparison, not to be shipped")
     args = parser.parse_args()
     unknown = [key for key in args.encoders if key not in ENCODERS]
     if unknown:

@@ -120,10 +120,10 @@ REFERENCES = ("dummy", "composition", "FCHL19 + KRR", "two-body ridge")
 
 @cache
 def encoder_of(name: str, family: str, folder: Path | None) -> Encoder:
-    """A shipped encoder, or that of a file in a folder."""
-    if folder is None:
-        return Encoder.load(name, family)
-    return Encoder.load(folder / f"{name}-{family}.safetensors")
+    """That of a file in a folder, or else the one that ships."""
+    if folder is not None and (path := folder / f"{name}-{family}.safetensors").exists():
+        return Encoder.load(path)
+    return Encoder.load(name, family)
 
 
 def describer(kind: str) -> Any:
