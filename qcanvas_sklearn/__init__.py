@@ -13,7 +13,10 @@ _PUBLIC = {
         "Molecules", "PairData", "compute_molecules", "fetch_crysmtm", "fetch_md17",
         "fetch_qm9", "fetch_quantumcanvas", "load_molecules", "load_pairs", "load_trajectory",
     ),  # fmt: skip
-    "descriptors": ("MoleculeDescriptorTransformer", "MoleculeKernelTransformer"),
+    "descriptors": (
+        "MoleculeDescriptorTransformer", "MoleculeKernelTransformer",
+        "PairPotentialTransformer",
+    ),  # fmt: skip
     "encoders": ("EncoderTransformer",),
     "estimators": ("CompositionRegressor", "HamiltonianRegressor", "TightBindingRegressor", *(
         f"{family}{task}"

@@ -32,7 +32,9 @@ from qcanvas_sklearn.targets import TARGETS
 
 from .models import MODELS, Model, build
 
-__all__ = ["Cell", "Outcome", "attempt", "fit_cell", "load", "save", "split"]
+__all__ = [
+    "Cell", "Outcome", "attempt", "fit_cell", "load", "machine", "save", "split", "versions",
+]  # fmt: skip
 
 _PACKAGES = ("qcanvas-sklearn", "scikit-learn", "numpy", "torch", "skorch")
 
@@ -120,6 +122,7 @@ def fit_cell(cell: Cell) -> dict[str, Any]:
     X, y = _pairs(cell, model.needs_distance)
     train, valid, test = split(len(X), cell.seed)
     is_ensemble = getattr(model.pipeline[-1], "n_members", 1) > 1
+    has_network = isinstance(MODELS[cell.model].regressor, str)
     start = perf_counter()
     validation = _validation(model.pipeline, X, y, train, valid) if is_ensemble else {}
     model.pipeline.fit(X.iloc[train], y.iloc[train], **validation)
@@ -141,9 +144,8 @@ def fit_cell(cell: Cell) -> dict[str, Any]:
         "fit_seconds": fit_seconds,
         "predict_seconds": predict_seconds,
         "pairs_per_second": len(test) / predict_seconds,
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in _PACKAGES},
-        "machine": _machine(cell),
+        "versions": versions(),
+        "machine": machine(cell.device if has_network else None),
     }
 
 
@@ -204,19 +206,24 @@ def _scores(
     }
 
 
-def _machine(cell: Cell) -> str:
-    """Processor, system and, where a network used one, accelerator."""
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def machine(device: str | None) -> str:
+    """Processor, system and, where a network's device is one, accelerator."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     processor = name[1] if name else platform.processor() or platform.machine()
     text = f"{processor}, {os.cpu_count()} CPUs, {platform.system()}"
-    if isinstance(MODELS[cell.model].regressor, str):
+    if device is not None:
         import torch
 
         from qcanvas_sklearn.training import resolve_device
 
-        device = resolve_device(cell.device)
-        if device.type == "cuda":
-            text += f", {torch.cuda.get_device_name(device)}"
+        found = resolve_device(device)
+        if found.type == "cuda":
+            text += f", {torch.cuda.get_device_name(found)}"
     return text

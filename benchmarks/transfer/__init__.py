@@ -1,0 +1,1 @@
+"""The table of transfer: cases, arms, cells (single fits) and the report."""

@@ -1,0 +1,193 @@
+"""The arms of the table: ways to learn the same rows in the same number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.dummy import DummyRegressor
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from qcanvas_sklearn import (
+    CompositionRegressor,
+    GotenNetRegressor,
+    MoleculeKernelTransformer,
+    Molecules,
+    PairPotentialTransformer,
+    SchNetRegressor,
+    TwoCentreTransformer,
+)
+from qcanvas_sklearn.elements import atomic_numbers
+from qcanvas_sklearn.encoders import Encoder
+
+__all__ = ["ARMS", "REFERENCES", "Arm", "encoder_of", "network", "reference"]
+
+FAMILIES = {"schnet": SchNetRegressor, "gotennet": GotenNetRegressor}
+ALPHAS = np.logspace(-6, 6, 25)
+Change = Callable[[Encoder, int], Encoder]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to learn.
+
+    Attributes
+    ----------
+    pretrained : bool
+        Whether the network starts from an encoder.
+    freeze : bool
+        Whether the encoder stays as it is.
+    baseline : bool
+        Whether the two-body physics of the case is taken off first.
+    change : callable, optional
+        What is done to the encoder before, which makes the arm a control.
+    suffix : str
+        Of the encoder's file in the folder of controls, in place of the encoder.
+    """
+
+    pretrained: bool = False
+    freeze: bool = False
+    baseline: bool = False
+    change: Change | None = None
+    suffix: str = ""
+
+
+def untrained(encoder: Encoder, seed: int) -> Encoder:
+    """An encoder of the same architecture whose weights were never trained."""
+    model = FAMILIES[encoder.family](
+        max_epochs=1, lr=1e-12, random_state=seed, device="cpu", unseen_elements="allow"
+    )
+    atoms = Molecules.from_lists(
+        [[symbol, "H"] for symbol in encoder.elements],
+        [[[0, 0, 0], [0, 0, 1.0]] for _ in encoder.elements],
+    )
+    model.fit(atoms, np.arange(len(atoms), dtype=float))
+    with TemporaryDirectory() as folder:
+        return model.save_encoder(Path(folder) / "untrained.safetensors")
+
+
+def permuted(encoder: Encoder, seed: int) -> Encoder:
+    """An encoder in which every element takes another one for itself."""
+    rng = np.random.default_rng(seed)
+    own = np.sort(atomic_numbers(list(encoder.elements)))
+    # One cycle through all of them, so that none stays what it is.
+    order = rng.permutation(own)
+    weights = dict(encoder.weights)
+    for name in [name for name in weights if name.endswith("embed.weight")]:
+        table = weights[name].copy()
+        table[order] = weights[name][np.roll(order, 1)]
+        weights[name] = table
+    return replace(encoder, weights=weights)
+
+
+def scrambled(encoder: Encoder, seed: int) -> Encoder:
+    """An encoder with the sizes of its weights alone: each tensor's entries change places."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        name: rng.permutation(array.ravel()).reshape(array.shape)
+        for name, array in encoder.weights.items()
+    }
+    return replace(encoder, weights=weights)
+
+
+#: The arms by name. All but the first are compared with the first.
+ARMS: dict[str, Arm] = {
+    "scratch": Arm(),
+    "frozen": Arm(pretrained=True, freeze=True),
+    "fine-tuned": Arm(pretrained=True),
+    "baseline": Arm(baseline=True),
+    "baseline + fine-tuned": Arm(pretrained=True, baseline=True),
+    "frozen random": Arm(pretrained=True, freeze=True, change=untrained),
+    "permuted elements": Arm(pretrained=True, change=permuted),
+    "weight scales": Arm(pretrained=True, change=scrambled),
+    "shuffled labels": Arm(pretrained=True, suffix="-shuffled"),
+    "cheap scalars": Arm(pretrained=True, suffix="-scalars"),
+}
+
+#: Models without a network.
+REFERENCES = ("dummy", "composition", "FCHL19 + KRR", "two-body ridge")
+
+
+@cache
+def encoder_of(name: str, family: str, folder: Path | None) -> Encoder:
+    """That of a file in a folder, or else the one that ships."""
+    if folder is not None and (path := folder / f"{name}-{family}.safetensors").exists():
+        return Encoder.load(path)
+    return Encoder.load(name, family)
+
+
+def describer(kind: str) -> Any:
+    """The transformer of a case's two-body physics."""
+    return TwoCentreTransformer() if kind == "two-centre" else PairPotentialTransformer()
+
+
+def network(
+    family: str, arm: Arm, encoder: Encoder | None, baseline: str | None, *, epochs: int,
+    batch_size: int, seed: int,
+) -> Any:  # fmt: skip
+    """The estimator of an arm."""
+    if encoder is not None and arm.change is not None:
+        encoder = arm.change(encoder, seed)
+    return FAMILIES[family](
+        max_epochs=epochs, batch_size=batch_size, random_state=seed, device="cpu",
+        pretrained=encoder if arm.pretrained else None, freeze=arm.freeze,
+        baseline=describer(baseline) if arm.baseline and baseline else None,
+    )  # fmt: skip
+
+
+def fractions(X: Molecules) -> NDArray[np.float64]:
+    """Which part of the atoms is of each element."""
+    counts = np.zeros((len(X), 119))
+    np.add.at(counts, (X.rows, X.z), 1.0)
+    return counts / X.n_atoms[:, None]
+
+
+class BesideComposition:
+    """A regressor of what the composition does not say, where it says anything."""
+
+    def __init__(self, model: Any, adds_up: bool) -> None:
+        self.model, self.adds_up = model, adds_up
+
+    def fit(self, X: Molecules, y: NDArray) -> BesideComposition:
+        self.offset = CompositionRegressor().fit(X, y) if self.adds_up else None
+        rest = y if self.offset is None else y - self.offset.predict(X)
+        self.middle = rest.mean()
+        self.model.fit(X, rest - self.middle)
+        return self
+
+    def predict(self, X: Molecules) -> NDArray:
+        known = 0.0 if self.offset is None else self.offset.predict(X)
+        return known + self.middle + self.model.predict(X)
+
+
+def reference(name: str, baseline: str | None, adds_up: bool) -> Any:
+    """A model without a network; None where it needs two-body physics that there is not."""
+    if name == "dummy":
+        return DummyRegressor(strategy="median")
+    if name == "composition":
+        return CompositionRegressor() if adds_up else make_pipeline(
+            FunctionTransformer(fractions), RidgeCV(ALPHAS)
+        )  # fmt: skip
+    if name == "FCHL19 + KRR":
+        pooling = "sum" if adds_up else "mean"
+        ridge = GridSearchCV(
+            KernelRidge(kernel="precomputed"), {"alpha": np.logspace(-9, -1, 9)},
+            scoring="neg_mean_absolute_error",
+        )  # fmt: skip
+        return BesideComposition(
+            make_pipeline(MoleculeKernelTransformer(pooling=pooling), ridge), adds_up
+        )
+    if baseline is None:
+        return None
+    ridge = make_pipeline(describer(baseline), StandardScaler(), RidgeCV(ALPHAS))
+    return BesideComposition(ridge, adds_up)
