@@ -165,6 +165,7 @@ def _transformers():
     for name, transformer in {
         "two-centre": q.TwoCentreTransformer(scc=False),
         "molecule-descriptor": q.MoleculeDescriptorTransformer(),
+        "pair-potential": q.PairPotentialTransformer(n_radial=4),
         "molecule-kernel": q.MoleculeKernelTransformer(cutoff=3.0),
     }.items():
         yield name, Case(transformer, (molecules[:1],), molecules[:1])

@@ -68,6 +68,7 @@ _ESTIMATORS = {
     ),
     "qcanvas_sklearn.descriptors": (
         "MoleculeDescriptorTransformer", "MoleculeKernelTransformer",
+        "PairPotentialTransformer",
     ),
     "qcanvas_sklearn.encoders": ("EncoderTransformer",),
     "qcanvas_sklearn.hamiltonians": ("TwoCentreTransformer",),
