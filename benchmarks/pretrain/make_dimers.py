@@ -11,7 +11,7 @@ the off-site blocks of overlap and H0 (eV), and the energy with which the cores 
 other. Missing labels are those of points that do not converge. ``groups`` are the pairs.
 
 Usage: ``python benchmarks/pretrain/make_dimers.py [--out FILE] [--elements 54]``
-(some 6 minutes of one core; the file of 4 MB is not part of the repository, and can be made
+(some 6 minutes of one core; the file of 2.2 MB is not part of the repository, and can be made
 anew to the last digit that tblite gives). Needs ``pip install tblite``.
 """
 
