@@ -371,7 +371,9 @@ def test_users_callbacks_run_on_a_copy(model, few_images, energy):
     assert model.net_.history[:, "seen"] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("verbose, text", [(0, ""), (1, "training: 100%"), (2, "train_loss")])
+@pytest.mark.parametrize(
+    "verbose, text", [(0, ""), (1, "training, epoch 3/3: 100%"), (2, "train_loss")]
+)
 def test_verbose(model, few_images, energy, capsys, verbose, text):
     model.set_params(verbose=verbose).fit(few_images, energy)
     printed = "".join(capsys.readouterr())
