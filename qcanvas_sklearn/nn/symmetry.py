@@ -53,7 +53,8 @@ class SwapSymmetric(nn.Module):
     :math:`g(A, B)`. While training, one of the two terms is drawn for each row, which costs
     one pass and augments the data; in evaluation, and where some parities are known and
     others not, both are computed. A network that has both for the price of one says so by a
-    method ``both_orders``, which is asked in evaluation.
+    method ``both_orders``, which is asked in evaluation, of whichever order comes first by
+    elements and scalars: so the two are equal to the last bit, whichever a row has.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ class SwapSymmetric(nn.Module):
         mirrored: Sequence[bool] = (),
     ) -> None:
         super().__init__()
-        self.network = network(**network_params)
+        self.network: Any = network(**network_params)
         self.symmetric = any(parity)
         self.draws = all(parity)
         self.register_buffer("parity", torch.tensor(parity, dtype=torch.float32))
@@ -91,9 +92,8 @@ class SwapSymmetric(nn.Module):
         swapped = swap_atoms(inputs, self.mirrored)
         if self.training and self.draws:
             return self._drawn(inputs, swapped)
-        both_orders = getattr(self.network, "both_orders", None)
-        if both_orders is not None and not self.training:
-            outputs, exchanged = both_orders(**inputs)
+        if hasattr(self.network, "both_orders") and not self.training:
+            outputs, exchanged = self._both_at_once(inputs, swapped)
         else:
             outputs, exchanged = self.network(**inputs), self.network(**swapped)
         both = (outputs + self.parity * exchanged) / 2
@@ -101,10 +101,36 @@ class SwapSymmetric(nn.Module):
 
     def _drawn(self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]) -> Tensor:
         flip = torch.rand(len(inputs["z"]), dtype=torch.float32).to(inputs["z"].device) < 0.5
-        mixed = {
-            name: value
-            if swapped[name] is value
-            else torch.where(flip.view(-1, *[1] * (value.ndim - 1)), swapped[name], value)
-            for name, value in inputs.items()
-        }
-        return self.network(**mixed) * torch.where(flip[:, None], self.parity, 1.0)
+        outputs = self.network(**_mixed(flip, swapped, inputs))
+        return outputs * torch.where(flip[:, None], self.parity, 1.0)
+
+    def _both_at_once(
+        self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of this order and of the other, from one call of the network."""
+        sign = _order(inputs["z"], inputs["atom"])[:, None]
+        first, second = self.network.both_orders(**_mixed(sign[:, 0] > 0, swapped, inputs))
+        second = torch.where(sign == 0, first, second)  # two atoms that are one and the same
+        return torch.where(sign > 0, second, first), torch.where(sign > 0, first, second)
+
+
+def _mixed(
+    use: Tensor, some: Mapping[str, Tensor], others: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Inputs that are those of `some` in the rows to `use`, and of `others` elsewhere."""
+    return {
+        name: value
+        if some[name] is value
+        else torch.where(use.view(-1, *[1] * (value.ndim - 1)), some[name], value)
+        for name, value in others.items()
+    }
+
+
+def _order(z: Tensor, atom: Tensor) -> Tensor:
+    """Above 0 in rows (b,) whose second atom has the smaller element, or the first scalar that
+    is smaller; 0 where the two are alike.
+    """
+    both = torch.cat([z[..., None].to(atom.dtype), atom], dim=-1)
+    difference = both[:, 0] - both[:, 1]
+    deciding = (difference != 0).to(torch.uint8).argmax(dim=1, keepdim=True)
+    return difference.gather(1, deciding)[:, 0]

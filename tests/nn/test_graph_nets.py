@@ -465,6 +465,18 @@ def test_outputs_are_even_or_odd_under_exchange_of_the_atoms(name):
 
 
 @pytest.mark.parametrize("name", PAIR_NETWORKS)
+def test_exchanged_outputs_agree_to_the_last_bit_in_batches_of_any_size(name):
+    model = pair_network(name, (1, -1))
+    for n in (1, 2, 7, 33, 65):
+        inputs = pairs(n)
+        inputs["vector"][:, :2] = 0  # as readers lay the bond
+        swapped = swap_atoms(inputs, torch.zeros(0, dtype=torch.bool))
+        with torch.no_grad():
+            out = model(**inputs)
+            assert torch.equal(model(**swapped), out * torch.tensor([1.0, -1.0]))
+
+
+@pytest.mark.parametrize("name", PAIR_NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_coinciding_atoms_give_finite_outputs_and_gradients(name, dtype):
     model, inputs = pair_network(name, (1, 1)).train().to(dtype), pairs()

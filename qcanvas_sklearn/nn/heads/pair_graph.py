@@ -309,14 +309,3 @@ class PairGotenNet(PairGraphNetwork):
         super().__init__(
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
-
-    def both_orders(
-        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Outputs of the atoms in this order and in the other, each in a pass of its own.
-
-        An atom collects messages of its neighbour and of itself. In which order they are
-        summed up shows in the last bit.
-        """
-        exchanged = self(z.flip(1), atom.flip(1), pair, vector)
-        return self(z, atom, pair, vector), exchanged
