@@ -134,7 +134,7 @@ class PairPotentialTransformer(BaseMoleculeTransformer):
 
         Returns
         -------
-        ndarray of shape (n, n_features_out_)
+        ndarray of shape ``(n, n_features_out_)``
             As `transform` gives them.
         """
         return self._fit(X)[:, self.kept_.ravel()]
@@ -149,7 +149,7 @@ class PairPotentialTransformer(BaseMoleculeTransformer):
 
         Returns
         -------
-        ndarray of shape (n, n_features_out_)
+        ndarray of shape ``(n, n_features_out_)``
             Pure numbers, which add up where molecules stand far apart.
 
         Raises

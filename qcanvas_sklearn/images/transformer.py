@@ -265,7 +265,7 @@ default=("atoms", "image")
 
         Returns
         -------
-        PairTable of shape (n, layout_.n_columns)
+        PairTable of shape ``(n, layout_.n_columns)``
         """
         return self._draw(self._resolve(pairs))
 

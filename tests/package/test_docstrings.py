@@ -79,3 +79,16 @@ def test_a_new_class_gets_its_docstring_in_place_of_pass(script):
     assert script.stale(new, {"A": "First.\n\nMore.", "B": "Third."}) == ["B"]
     with pytest.raises(ValueError, match="class C has no docstring, and no pass in its place"):
         script.rewritten("class C:\n    x = 1\n", {"C": "Text."})
+
+
+def test_shapes_that_end_in_an_underscore_are_quoted():
+    """Outside of backticks a name that ends in one is a link, to nothing."""
+    shape = re.compile(r"\bof shape \([^)]*\w_[.,)]|\bof shape \([^)]*\w_\.\w+")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in Path(qcanvas_sklearn.__file__).parent.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines() if shape.search(line)
+    ]  # fmt: skip
+    assert found == []
+    assert shape.search("ndarray of shape (n, n_features_out_)")
+    assert shape.search("PairTable of shape (n, layout_.n_columns)")
