@@ -121,7 +121,8 @@ def make(name: str, params: Mapping[str, str], *, seed: int, device: str) -> Any
     Parameters
     ----------
     name : str
-        Of its class, ``"GATv2Regressor"``, or of its family, ``"gatv2"``.
+        Of its class, ``"GATv2Regressor"``, or of its family, ``"gatv2"``; underscores and
+        capitals do not count.
     params : mapping of str to str
         Its hyperparameters, as they would be written in Python; other text stands for itself.
     seed, device
@@ -133,7 +134,7 @@ def make(name: str, params: Mapping[str, str], *, seed: int, device: str) -> Any
         If there is no such estimator or parameter.
     """
     classes = _classes()
-    cls = classes.get(name.lower())
+    cls = classes.get(name.lower().replace("_", ""))
     if cls is None:
         known = sorted({found.__name__ for found in classes.values()})
         raise ValueError(f"there is no model {name!r}; known are {', '.join(known)}")

@@ -116,7 +116,7 @@ def test_distances_are_inputs_unless_they_are_targets(pairs, tmp_path):
 def test_a_record_brings_its_own_electronic_structure(tmp_path):
     own = load_pairs().pairs[:40]
     own.save(tmp_path / "own.npz")
-    words = ["-t", "frontier", "-m", "pairmlp", *TINY]
+    words = ["-t", "frontier", "-m", "pair_mlp", *TINY]
     out = tmp_path / "m.joblib"
     assert run("fit", tmp_path / "own.npz", "-o", out, *words) == 0
     model = joblib.load(out)
