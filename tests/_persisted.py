@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import qcanvas_sklearn as q
+from qcanvas_sklearn.encoders import Encoder
 from qcanvas_sklearn.hamiltonians import TwoCentreTables
 
 #: Families whose networks take molecules as well.
@@ -106,11 +105,6 @@ def _on_pairs():
     yield "qcanvas-states", Case(both, (X, y[["e_g_ev", "total_energy_ev"]]), X[:5])
 
 
-def _encoder(model):
-    with TemporaryDirectory() as folder:
-        return model.save_encoder(Path(folder) / "small.safetensors")
-
-
 def _coarse_tables():
     """The shipped tables at every eighth distance: they take less room."""
     tables = TwoCentreTables.load()
@@ -138,8 +132,10 @@ def _on_molecules():
     slopes = q.SchNetRegressor(**small, n_members=2)
     forces = {"forces": np.zeros((X.ptr[-1], 3))}
     yield "schnet-forces", Case(slopes, (X, y["total_energy_ev"]), X[:4], forces)
-    encoder = _encoder(q.SchNetRegressor(**small).fit(X, y["e_g_ev"]))
-    started = q.SchNetRegressor(**small, pretrained=encoder, freeze=True)
+    encoder = Encoder.load("dimers-gfn2", "schnet")
+    started = q.SchNetRegressor(
+        max_epochs=1, random_state=0, pretrained=encoder, freeze=True
+    )
     yield "schnet-pretrained", Case(started, (X, y["total_energy_ev"]), X[:4])
     yield "encoder", Case(q.EncoderTransformer(encoder), (X,), X[:4])
     ridge = q.SchNetRegressor(**small, baseline="two-centre")

@@ -13,13 +13,11 @@ import torch
 from .. import __version__
 from ..targets import target_units
 
-__all__ = ["provenance"]
+__all__ = ["provenance", "versions"]
 
 
-def provenance(
-    targets: list[str] | None, elements: list[str], n_rows: int, source: str
-) -> dict[str, Any]:
-    """Versions, targets with their units, elements, number of rows, source of the pairs."""
+def versions() -> dict[str, str]:
+    """Versions of the package and of what its results depend on."""
     return {
         "qcanvas_sklearn": __version__,
         "python": platform.python_version(),
@@ -27,6 +25,15 @@ def provenance(
         "numpy": np.__version__,
         "torch": str(torch.__version__),
         "skorch": skorch.__version__,
+    }
+
+
+def provenance(
+    targets: list[str] | None, elements: list[str], n_rows: int, source: str
+) -> dict[str, Any]:
+    """Versions, targets with their units, elements, number of rows, source of the pairs."""
+    return {
+        **versions(),
         "targets": target_units(targets or []),
         "elements": elements,
         "n_training_rows": n_rows,

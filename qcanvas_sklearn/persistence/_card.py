@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import sklearn
-import skorch
-import torch
 from sklearn.base import BaseEstimator
 
-from .. import __version__
+from ..estimators._provenance import versions
 from ..targets import target_units
 
 __all__ = ["card_of"]
@@ -49,14 +45,7 @@ def card_of(estimator: BaseEstimator, given: Mapping[str, Any] | None) -> dict[s
         "n_parameters": getattr(model, "n_parameters_", None),
         "n_iter": _stated(getattr(model, "n_iter_", None), "n_iter"),
         "provenance": _stated(provenance, "provenance"),
-        "versions": {
-            "qcanvas_sklearn": __version__,
-            "python": platform.python_version(),
-            "scikit-learn": sklearn.__version__,
-            "numpy": np.__version__,
-            "torch": str(torch.__version__),
-            "skorch": skorch.__version__,
-        },
+        "versions": versions(),
     }
     card = {name: value for name, value in known.items() if value not in (None, {}, [])}
     given = {} if given is None else given
