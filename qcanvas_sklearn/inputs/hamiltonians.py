@@ -139,13 +139,14 @@ class HamiltonianReader(MoleculeReader):
         molecules, overlaps, _ = X
         rows = super()._rows(molecules)
         if self.reference in ("two-centre", "two-centre-scc", "minao"):
-            if self.reference == "minao":
-                known = self._known(molecules, self._superposed(molecules, overlaps), first)
-            else:
-                known = self._known(molecules, self._two_centre(molecules), first)
+            minao = self.reference == "minao"
+            states = (
+                self._superposed(molecules, overlaps) if minao else self._two_centre(molecules)
+            )
+            known = self._known(molecules, states, first)
             values = known.values
             rows = replace(rows, **self._described(molecules, rows, known))
-            if overlaps is None and (self.computes_overlaps_ or self.reference == "minao"):
+            if overlaps is None and (minao or self.computes_overlaps_):
                 overlaps = known.overlap_values
         else:
             values = np.zeros(layout_of(molecules, self.basis).ptr[-1])
