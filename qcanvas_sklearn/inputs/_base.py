@@ -14,7 +14,7 @@ from torch import nn
 
 from ..elements import MAX_Z
 from ..images import PairLayout
-from ..training import DenseRows, Rows, Scaling, feature_scaling
+from ..training import DenseRows, Pictures, Rows, Scaling, feature_scaling, picture_scaling
 from ._elements import standard_descriptors
 
 __all__ = ["DenseReader", "InputSpec", "Reader"]
@@ -167,16 +167,26 @@ class DenseReader(Reader[DenseRows]):
             params["descriptors"] = standard_descriptors()
         if "image" in self.spec.names:
             image = rows.arrays.get("image")
-            params["n_channels"] = 0 if image is None else image.shape[1]
+            if isinstance(rows.pictures, Pictures):
+                params["n_channels"] = len(rows.pictures.channels)
+            else:
+                params["n_channels"] = 0 if image is None else image.shape[1]
         return params
 
     def fit_scaling(self, rows: DenseRows) -> None:
         """Measure how inputs are to be standardised, on training rows."""
-        self.scaling_ = self.spec.scaling or {
+        if self.spec.scaling:
+            self.scaling_ = self.spec.scaling
+            return
+        measured = {
             name: feature_scaling(rows.arrays[name], axis, self._floor)
             for name, axis in _SCALED.items()
             if name in rows.arrays
         }
+        if isinstance(rows.pictures, Pictures):
+            amplitudes = rows.arrays["amplitudes"]
+            measured["image"] = picture_scaling(amplitudes, rows.pictures, self._floor)
+        self.scaling_ = measured
 
     def scaled(self, rows: DenseRows) -> DenseRows:
         """Rows that are standardised on the way to a device."""

@@ -17,9 +17,9 @@ from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
 from ..images.layout import PairColumns, find_columns
 from ..nn import SwapSymmetric
-from ..rendering import mean_pixels
+from ..rendering import channel_means, mean_pixels
 from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
-from ..training import DenseRows
+from ..training import DenseRows, Pictures
 from ._base import DenseReader
 from .tables import check_table, refuse_atoms
 
@@ -69,14 +69,14 @@ class PairReader(DenseReader):
                 self.transformer_ = self._free_atoms
             else:
                 self.transformer_ = PairImageTransformer(include=self.spec.blocks).fit(X)
-            table: NDArray = self.transformer_.draw(checked)
-            columns = find_columns(table)
-        else:
-            self.transformer_ = None
-            table, columns = check_table(estimator, X, reset=True)
+            layout = self.transformer_.layout_
+            self.columns_ = PairColumns(layout, np.arange(layout.n_columns))
+            return self._drawn_later(self.transformer_, checked)
+        self.transformer_ = None
+        table, columns = check_table(estimator, X, reset=True)
         assert columns is not None  # why this reader was chosen
         self.columns_ = columns
-        return self._rows(table)
+        return self._of_table(table)
 
     def read(
         self, estimator: BaseEstimator, X: Any, *, learn: bool = False
@@ -91,6 +91,7 @@ class PairReader(DenseReader):
                     f"X has the columns of {columns.layout}, "
                     f"{type(estimator).__name__} was fitted on those of {self.layout_}"
                 )
+            rows = self._of_table(table)
         else:
             if looks_like_molecules(X) or not looks_like_pairs(X):
                 raise ValueError(
@@ -99,8 +100,8 @@ class PairReader(DenseReader):
                 )
             checked = validate_pairs(estimator, X, reset=False)
             transformer = self.transformer_ if learn else self._transformer_for(checked)
-            table = transformer.draw(checked)
-        rows = self.scaled(self._rows(table))
+            rows = self._drawn_later(transformer, checked)
+        rows = self.scaled(rows)
         return rows if learn else self.without_labels(rows)
 
     def without_labels(self, rows: DenseRows) -> DenseRows:
@@ -127,10 +128,19 @@ class PairReader(DenseReader):
         reader.transformer_ = None
         return reader
 
-    def _rows(self, table: Any) -> DenseRows:
+    def _of_table(self, table: Any) -> DenseRows:
         own, others = self.columns_.take(table)
-        n, dtype = len(own), own.dtype
-        blocks = self.layout_.unpack(own)
+        return self._rows(self.layout_.unpack(own), others)
+
+    def _drawn_later(
+        self, transformer: PairImageTransformer, pairs: CheckedPairs
+    ) -> DenseRows:
+        """Rows of raw pairs; whoever looks at pixels draws them where the network computes."""
+        none = np.empty((len(pairs.z), 0), dtype=transformer.dtype)
+        return self._rows(transformer.undrawn(pairs), none)
+
+    def _rows(self, blocks: dict[str, NDArray], others: NDArray) -> DenseRows:
+        n, dtype = len(others), others.dtype
         z = _check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
         if self.spec.relative_populations and "z" in blocks:
             blocks = _relative_to_free_atoms(blocks, z)
@@ -138,8 +148,9 @@ class PairReader(DenseReader):
         atom += [blocks[k] for k in ("shell_populations", "m0_populations") if k in blocks]
         pair = [blocks[k][:, None] for k in ("distance_ang", "dipole_mag") if k in blocks]
         # A network that looks at the pixels takes their means by itself.
-        if "image" not in blocks or "image" not in self.spec.names:
-            pair += _channel_means(blocks)
+        looks = "image" in self.spec.names
+        if not looks or not {"image", "amplitudes"} & blocks.keys():
+            pair += _channel_means(blocks, self.layout_)
         vector = np.zeros((n, 3), dtype=dtype)
         if "distance_ang" in blocks:
             vector[:, 2] = blocks["distance_ang"]
@@ -156,7 +167,11 @@ class PairReader(DenseReader):
         if "image" in blocks:
             inputs["image"] = blocks["image"]
         arrays = {k: inputs[k] for k in self.spec.names if inputs.get(k) is not None}
-        return DenseRows(arrays, n_atoms=2)
+        pictures = None
+        if looks and "amplitudes" in blocks:
+            arrays["amplitudes"] = blocks["amplitudes"]
+            pictures = Pictures(self.layout_.image_size, self.layout_.channels)
+        return DenseRows(arrays, n_atoms=2, pictures=pictures)
 
     def groups(self, rows: DenseRows) -> NDArray[np.int64]:
         """A pair belongs to itself, in either order, at any distance, however often."""
@@ -198,10 +213,12 @@ def _check_z(columns: NDArray) -> NDArray[np.int64]:
     return columns.astype(np.int64)
 
 
-def _channel_means(blocks: Mapping[str, NDArray]) -> list[NDArray]:
+def _channel_means(blocks: Mapping[str, NDArray], layout: PairLayout) -> list[NDArray]:
     """The mean of each channel (n, n_channels), where there are channels."""
     if "channel_means" in blocks:
         return [blocks["channel_means"]]
+    if "amplitudes" in blocks:
+        return [channel_means(blocks["amplitudes"], layout.image_size, layout.channels)]
     return [mean_pixels(blocks["image"])] if "image" in blocks else []
 
 

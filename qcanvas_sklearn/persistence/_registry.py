@@ -109,7 +109,7 @@ _RECORDS = {
     "qcanvas_sklearn.structures": ("Molecules", "PairData"),
     "qcanvas_sklearn.training": (
         "CompositionReference", "DenseRows", "ExtrapolationCalibration", "GraphRows",
-        "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler", "TrainingData",
+        "Pictures", "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler", "TrainingData",
     ),
 }  # fmt: skip
 _STATES = {

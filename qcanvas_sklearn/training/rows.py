@@ -12,6 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..rendering import render
+from .pictures import Drawing, Pictures
+
 __all__ = ["DenseRows", "Rows", "Scaling"]
 
 _BLOCK_BYTES = 2**22
@@ -96,12 +99,16 @@ class DenseRows:
         Atoms of each row, for labels of atoms; 0 where rows have none.
     beside : mapping of str to ndarray
         What else belongs to the rows and no network sees, first axis n.
+    pictures : Pictures or Drawing, optional
+        Which images the array ``amplitudes`` (n, 16) stands for, on a device what draws them.
+        The network is given ``image`` in its place.
     """
 
     arrays: Mapping[str, Any]
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
     n_atoms: int = 0
     beside: Mapping[str, NDArray] = field(default_factory=dict)
+    pictures: Pictures | Drawing | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -118,11 +125,32 @@ class DenseRows:
             name: _tensor(array, self.scaling.get(name), device, dtype)
             for name, array in self.arrays.items()
         }
-        return DenseRows(tensors, n_atoms=self.n_atoms)
+        drawing = None
+        if isinstance(self.pictures, Pictures):
+            of_pixels = self.scaling.get("image")
+            n_channels = len(self.pictures.channels)
+            mean, scale = np.zeros(n_channels), np.ones(n_channels)
+            if of_pixels is not None:
+                mean, scale = of_pixels.mean, of_pixels.scale
+            drawing = self.pictures.drawing(mean, scale, device, dtype)
+        return DenseRows(tensors, n_atoms=self.n_atoms, pictures=drawing)
 
     def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
         """The network's inputs for some of the rows; after :meth:`to`."""
-        return {name: tensor[index] for name, tensor in self.arrays.items()}
+        inputs = {name: tensor[index] for name, tensor in self.arrays.items()}
+        if isinstance(self.pictures, Drawing):
+            inputs["image"] = self.pictures(inputs.pop("amplitudes"))
+        return inputs
+
+    def drawn(self) -> DenseRows:
+        """The same rows with pixels on the host, as rows of a table have them."""
+        if not isinstance(self.pictures, Pictures):
+            return self
+        arrays = dict(self.arrays)
+        image = render(
+            arrays.pop("amplitudes"), self.pictures.image_size, self.pictures.channels
+        )
+        return replace(self, arrays={**arrays, "image": image}, pictures=None)
 
     def entries(self, level: str, index: Tensor) -> Tensor:
         """Positions of the labels of some rows among those of a level.
@@ -164,6 +192,8 @@ class DenseRows:
 
     def concat(self, other: DenseRows) -> DenseRows:
         """These rows, and others of the same kind behind them."""
+        if self.pictures != other.pictures:  # some were kept by an earlier version
+            return self.drawn().concat(other.drawn())
         others = {**other.arrays, **other.beside}
         return self._each(lambda name, array: np.concatenate([array, others[name]]))
 
