@@ -93,7 +93,7 @@ class PairReader(DenseReader):
                 )
             rows = self._of_table(table)
         else:
-            if looks_like_molecules(X) or not looks_like_pairs(X):
+            if looks_like_molecules(X) or not looks_like_pairs(X := _converted(X)):
                 raise ValueError(
                     f"this {type(estimator).__name__} was fitted on element pairs; got "
                     f"{type(X).__name__} without element symbols"
@@ -200,6 +200,16 @@ class PairReader(DenseReader):
             "parity": list(parity),
             "mirrored": [channel not in _MOLECULAR_CHANNELS for channel in channels],
         }
+
+
+def _converted(X: Any) -> Any:
+    """A list of pairs as an array, so that millions of rows become one no more than once."""
+    if not isinstance(X, (list, tuple)):
+        return X
+    try:
+        return np.array(X, dtype=object)
+    except ValueError:  # rows that differ in length
+        return X
 
 
 def _check_z(columns: NDArray) -> NDArray[np.int64]:
