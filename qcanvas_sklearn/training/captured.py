@@ -7,7 +7,7 @@ takes longer to ask for them than the device for computing them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from skorch import NeuralNet
@@ -95,7 +95,8 @@ def _run_epoch(net: NeuralNet, steps: _Steps, prefix: str) -> None:
     net.history.record(f"{prefix}_batch_count", len(losses))
 
 
-class _Recorded(NamedTuple):
+@dataclass
+class _Recorded:
     """A pass over some rows, which are those that `index` holds when it is replayed."""
 
     graph: torch.cuda.CUDAGraph

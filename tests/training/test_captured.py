@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from _models import MODELS
 from sklearn.base import clone
 from skorch.callbacks import Callback, EpochScoring, Freezer, GradientNormClipping
 from torch import Tensor
 
 import qcanvas_sklearn
-from _models import MODELS
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.training import captured, engine
 
