@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ _BY_ATOM = ("z", "positions", "forces", "atom")
 _BY_EDGE = ("source", "target", "offset", "pair", "overlap")
 #: Pairs of neighbours, and atoms, that are computed at a time.
 _MAX_EDGES = 2**13
+_MAX_EDGES_GPU = 2**16
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class GraphRows:
     atom: Any = None
     pair: Any = None
     overlap: Any = None
+
+    uniform: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -145,12 +148,13 @@ class GraphRows:
         ptr = self.edge_ptr if level == "pair" else self.ptr
         return _ragged(torch.tensor(ptr) if isinstance(ptr, np.ndarray) else ptr, index)[0]
 
-    def pieces(self) -> Iterator[slice]:
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
         """Rows that are computed at a time, by their edges."""
+        limit = _MAX_EDGES_GPU if on_gpu else _MAX_EDGES
         cost = np.asarray(self.ptr + self.edge_ptr)
         start = 0
         while start < len(self):
-            stop = int(np.searchsorted(cost, cost[start] + _MAX_EDGES, side="right")) - 1
+            stop = int(np.searchsorted(cost, cost[start] + limit, side="right")) - 1
             stop = max(stop, start + 1)
             yield slice(start, stop)
             start = stop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ __all__ = ["DenseRows", "Rows", "Scaling"]
 _BLOCK_BYTES = 2**22
 #: Rows of one shape that are predicted at a time.
 _PIECE = 256
+#: The same on a GPU, and the memory of their inputs.
+_GPU_PIECE = 2**13
+_GPU_BYTES = 2**26
 
 
 class Scaling(NamedTuple):
@@ -45,7 +48,15 @@ class Scaling(NamedTuple):
 
 
 class Rows(Protocol):
-    """What readers make of X, and all that training knows of it."""
+    """What readers make of X, and all that training knows of it.
+
+    Attributes
+    ----------
+    uniform : bool
+        Whether as many rows are always as much memory, whichever they are.
+    """
+
+    uniform: ClassVar[bool]
 
     def __len__(self) -> int: ...
 
@@ -65,8 +76,8 @@ class Rows(Protocol):
         """Positions of the labels of some rows among those of a level."""
         ...
 
-    def pieces(self) -> Iterator[slice]:
-        """Rows that are computed at a time, where memory is what limits them."""
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
+        """Rows that are computed at a time: by the CPU's caches, or a GPU's memory."""
         ...
 
     def keys(self) -> NDArray[np.int64]:
@@ -109,6 +120,8 @@ class DenseRows:
     n_atoms: int = 0
     beside: Mapping[str, NDArray] = field(default_factory=dict)
     pictures: Pictures | Drawing | None = None
+
+    uniform: ClassVar[bool] = True
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -171,10 +184,14 @@ class DenseRows:
         atoms = torch.arange(self.n_atoms, device=index.device)
         return (index[:, None] * self.n_atoms + atoms).flatten()
 
-    def pieces(self) -> Iterator[slice]:
-        """Rows that are computed at a time, where memory is what limits them."""
-        for start in range(0, len(self), _PIECE):
-            yield slice(start, start + _PIECE)
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
+        """Rows that are computed at a time: by the CPU's caches, or a GPU's memory."""
+        size = _PIECE
+        if on_gpu and len(self):
+            of_row = self.nbytes // len(self) + 1
+            size = int(np.clip(_GPU_BYTES // of_row, _PIECE, _GPU_PIECE))
+        for start in range(0, len(self), size):
+            yield slice(start, start + size)
 
     def keys(self) -> NDArray[np.int64]:
         """A number for what each row holds, equal for equal rows alone, shape (n,)."""
