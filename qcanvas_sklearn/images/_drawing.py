@@ -56,9 +56,7 @@ class Part(NamedTuple):
     distance: NDArray[np.float64] | None = None
 
 
-def distinct(
-    numbers: NDArray[np.int64], n: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def distinct(numbers: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which numbers there are, and which of them each one is.
 
     Parameters
@@ -153,9 +151,7 @@ def _means(
     return channel_means(amplitudes, image_size, layout.channels)
 
 
-def _draw(
-    out: NDArray, layout: PairLayout, pairs: PairData, rows: NDArray[np.int64]
-) -> None:
+def _draw(out: NDArray, layout: PairLayout, pairs: PairData, rows: NDArray[np.int64]) -> None:
     size, channels = layout.image_size, layout.channels
     images = _images_of_size(pairs, size)
     if images is None:

@@ -114,6 +114,16 @@ class Reader(ABC, Generic[R]):
             If `X` is not of the kind that the reader was fitted on.
         """
 
+    def parts(self, estimator: BaseEstimator, X: Any) -> Sequence[Any]:
+        """`X` to be predicted, cut into what is read at a time to save memory.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`read`, unless that comes to it later.
+        """
+        return [X]
+
     def without_labels(self, rows: R) -> R:
         """Rows with no more than what predictions start from."""
         return rows

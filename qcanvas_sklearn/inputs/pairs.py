@@ -15,7 +15,7 @@ from torch import nn
 
 from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
-from ..images.layout import PairColumns, find_columns
+from ..images.layout import PairColumns
 from ..nn import SwapSymmetric
 from ..rendering import channel_means, mean_pixels
 from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
@@ -27,6 +27,8 @@ __all__ = ["PairReader"]
 
 #: Inputs of a pair that nothing has to be calculated for.
 _ELEMENTARY = {"z", "distance", "others"}
+#: Element pairs that are described at a time.
+_PART = 2**17
 #: Channels whose features do not sit on the atoms.
 _MOLECULAR_CHANNELS = (2, 3, 4, 5)
 
@@ -78,31 +80,47 @@ class PairReader(DenseReader):
         self.columns_ = columns
         return self._of_table(table)
 
-    def read(
-        self, estimator: BaseEstimator, X: Any, *, learn: bool = False
-    ) -> DenseRows:
-        """Read pairs given in the same way."""
+    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> DenseRows:
+        """Read pairs given in the same way, or a part of them."""
         if self.transformer_ is None:
-            refuse_atoms(estimator, X)
-            table, columns = check_table(estimator, X, reset=False)
-            # A table without names or layout is read by position.
-            if columns is not None and columns.layout != self.layout_:
-                raise ValueError(
-                    f"X has the columns of {columns.layout}, "
-                    f"{type(estimator).__name__} was fitted on those of {self.layout_}"
-                )
-            rows = self._of_table(table)
+            rows = self._of_table(self._checked_table(estimator, X))
         else:
-            if looks_like_molecules(X) or not looks_like_pairs(X := _converted(X)):
-                raise ValueError(
-                    f"this {type(estimator).__name__} was fitted on element pairs; got "
-                    f"{type(X).__name__} without element symbols"
-                )
-            checked = validate_pairs(estimator, X, reset=False)
-            transformer = self.transformer_ if learn else self._transformer_for(checked)
-            rows = self._drawn_later(transformer, checked)
+            pairs = self._checked_pairs(estimator, X)
+            transformer = self.transformer_ if learn else self._transformer_for(pairs)
+            rows = self._drawn_later(transformer, pairs)
         rows = self.scaled(rows)
         return rows if learn else self.without_labels(rows)
+
+    def parts(self, estimator: BaseEstimator, X: Any) -> Sequence[Any]:
+        """Element pairs, checked, some at a time; a table is there as a whole already."""
+        if self.transformer_ is None:
+            return [X]
+        z, distance = self._checked_pairs(estimator, X)
+        cuts = [slice(start, start + _PART) for start in range(0, len(z), _PART)]
+        return [
+            CheckedPairs(z[cut], None if distance is None else distance[cut]) for cut in cuts
+        ]
+
+    def _checked_table(self, estimator: BaseEstimator, X: Any) -> NDArray:
+        refuse_atoms(estimator, X)
+        table, columns = check_table(estimator, X, reset=False)
+        # A table without names or layout is read by position.
+        if columns is not None and columns.layout != self.layout_:
+            raise ValueError(
+                f"X has the columns of {columns.layout}, "
+                f"{type(estimator).__name__} was fitted on those of {self.layout_}"
+            )
+        return table
+
+    def _checked_pairs(self, estimator: BaseEstimator, X: Any) -> CheckedPairs:
+        if isinstance(X, CheckedPairs):
+            return X
+        if looks_like_molecules(X) or not looks_like_pairs(X := _converted(X)):
+            raise ValueError(
+                f"this {type(estimator).__name__} was fitted on element pairs; got "
+                f"{type(X).__name__} without element symbols"
+            )
+        return validate_pairs(estimator, X, reset=False)
 
     def without_labels(self, rows: DenseRows) -> DenseRows:
         """Rows with no more than what predictions start from."""
@@ -132,9 +150,7 @@ class PairReader(DenseReader):
         own, others = self.columns_.take(table)
         return self._rows(self.layout_.unpack(own), others)
 
-    def _drawn_later(
-        self, transformer: PairImageTransformer, pairs: CheckedPairs
-    ) -> DenseRows:
+    def _drawn_later(self, transformer: PairImageTransformer, pairs: CheckedPairs) -> DenseRows:
         """Rows of raw pairs; whoever looks at pixels draws them where the network computes."""
         none = np.empty((len(pairs.z), 0), dtype=transformer.dtype)
         return self._rows(transformer.undrawn(pairs), none)

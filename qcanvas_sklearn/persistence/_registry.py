@@ -109,7 +109,8 @@ _RECORDS = {
     "qcanvas_sklearn.structures": ("Molecules", "PairData"),
     "qcanvas_sklearn.training": (
         "CompositionReference", "DenseRows", "ExtrapolationCalibration", "GraphRows",
-        "Pictures", "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler", "TrainingData",
+        "Pictures", "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler",
+        "TrainingData",
     ),
 }  # fmt: skip
 _STATES = {

@@ -71,6 +71,11 @@ class Pictures:
     image_size: int
     channels: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the images of a row in single precision."""
+        return 4 * len(self.channels) * self.image_size**2
+
     def moments(
         self, amplitudes: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -103,7 +108,7 @@ class Pictures:
         device: torch.device,
         dtype: torch.dtype,
     ) -> Drawing:
-        """What draws them on a device, less the mean of each channel (C,) and over its scale."""
+        """What draws them on a device, less the means (C,) of the channels, over their scales."""
         own = [range(N_AMPLITUDES)[AMPLITUDES_OF_CHANNEL[channel]] for channel in self.channels]
         shape = (2, len(own), self.image_size, self.image_size)
         pictures = np.zeros(shape)

@@ -189,6 +189,8 @@ class DenseRows:
         size = _PIECE
         if on_gpu and len(self):
             of_row = self.nbytes // len(self) + 1
+            if isinstance(self.pictures, Pictures):
+                of_row += self.pictures.nbytes
             size = int(np.clip(_GPU_BYTES // of_row, _PIECE, _GPU_PIECE))
         for start in range(0, len(self), size):
             yield slice(start, start + size)
