@@ -6,6 +6,7 @@ takes longer to ask for them than the device for computing them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ def _listens_to_epochs(callback: Callback) -> bool:
 def fit_captured(net: NeuralNet, table: TensorTable, valid: TensorTable | None) -> None:
     """As ``net.fit_loop``, with the same numbers up to round-off, by replays.
 
-    The losses of the batches are read once an epoch, so that the device never waits.
+    The losses of the batches are read once an epoch, so that the device never waits. A
+    network that does what cannot be recorded is trained by ``net.fit_loop``, with a warning.
 
     Parameters
     ----------
@@ -70,6 +72,9 @@ def fit_captured(net: NeuralNet, table: TensorTable, valid: TensorTable | None) 
         parts.append(("valid", _Steps(net, valid, training=False)))
     told = {"dataset_train": table, "dataset_valid": valid}
     try:
+        if not all(steps.prepare() for _, steps in parts):
+            net.fit_loop(table)
+            return
         for _ in range(net.max_epochs):
             net.notify("on_epoch_begin", **told)
             for prefix, steps in parts:
@@ -117,6 +122,22 @@ class _Steps:
         self.recorded: dict[int, _Recorded] = {}
         self.last: _Recorded | None = None
 
+    def prepare(self) -> bool:
+        """Record the first batch; whether that can be done."""
+        self.renew()
+        n_rows = min(self.net.batch_size, len(self.table))
+        try:
+            self.recorded[n_rows] = self._record(torch.arange(n_rows, device=self.table.device))
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            warnings.warn(
+                f"training is slow: its steps cannot be recorded as a CUDA graph ({reason})",
+                UserWarning,
+                stacklevel=6,
+            )
+            return False
+        return True
+
     def renew(self) -> None:
         """Forget what was recorded of other weights than those that are trained now."""
         trained = [weight.requires_grad for weight in self.weights]
@@ -145,11 +166,13 @@ class _Steps:
         state = torch.cuda.get_rng_state(device)
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP):
-                self._pass(index)
-        torch.cuda.current_stream(device).wait_stream(stream)
-        torch.cuda.set_rng_state(state, device)
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UP):
+                    self._pass(index)
+        finally:
+            torch.cuda.current_stream(device).wait_stream(stream)
+            torch.cuda.set_rng_state(state, device)
         graph = torch.cuda.CUDAGraph()
         pool = next((step.graph.pool() for step in self.recorded.values()), None)
         # Another thread may predict meanwhile, and take memory.

@@ -30,7 +30,7 @@ from skorch.callbacks import (
 )
 from skorch.helper import predefined_split
 from skorch.utils import noop
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
@@ -391,13 +391,25 @@ class Predictor:
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in blocks}
         dtype = precision(self.device)
         without_gradients = torch.no_grad() if derives else torch.inference_mode()
+        on_gpu = self.device.type == "cuda"
+        computed: Mapping[str, Tensor] = {}
         with repeatable(self.device), without_gradients:
-            for piece in rows.pieces(self.device.type == "cuda"):
+            for piece in rows.pieces(on_gpu):
                 batch = rows.take(piece).to(self.device, dtype).batch(slice(None))
                 outputs = by_block(self.module(**batch))
-                for name, part in parts.items():
-                    part.append(outputs[name].double().cpu().numpy())
+                # A GPU computes a piece while the host makes the next one ready.
+                _collect(parts, computed)
+                computed = outputs
+            _collect(parts, computed)
         return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def _collect(
+    parts: Mapping[str, list[NDArray[np.float64]]], outputs: Mapping[str, Tensor]
+) -> None:
+    """Append the outputs that are asked for, on the host."""
+    for name in parts.keys() & outputs.keys():
+        parts[name].append(outputs[name].double().cpu().numpy())
 
 
 def predict(net: NeuralNet, rows: Rows, device: torch.device) -> NDArray[np.float64]:

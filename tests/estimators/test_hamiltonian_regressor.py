@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from _devices import assert_same
 from _hamiltonian_data import MIXED, gaussian_record, pyscf_record
 from scipy.stats import ortho_group
 from sklearn.base import clone
@@ -321,7 +322,7 @@ def test_it_learns_a_few_molecules_by_heart(molecules, labels):
 def test_seeds_fix_everything_to_the_last_bit(molecules, labels):
     options = {"early_stopping": True, "validation_fraction": 0.2}
     a, b = (regressor(**options).fit(molecules, labels).predict(molecules) for _ in range(2))
-    assert np.array_equal(a.values, b.values)
+    assert_same(a.values, b.values)
     other = regressor(**{**options, "random_state": 1}).fit(molecules, labels)
     assert not np.array_equal(other.predict(molecules).values, a.values)
 

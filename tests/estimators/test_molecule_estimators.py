@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from _devices import assert_same
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -75,14 +76,14 @@ def test_one_fit_predicts_whatever_make_of_molecules(family, molecules, energies
     for other in (molecules.to_ase(), molecules.to_pyg(), list(molecules.to_ase())):
         np.testing.assert_allclose(model.predict(other), expected, rtol=0, atol=1e-9)
     again = clone(model).fit(molecules.to_ase(), energies.to_numpy())
-    np.testing.assert_allclose(again.predict(molecules), expected, rtol=0, atol=1e-9)
+    assert_same(again.predict(molecules), expected)
 
 
 @every_family
 def test_random_state_fixes_every_bit(family, molecules, energies):
     X, y = molecules[:20], energies[:20]
     one, two = (regressor(family).fit(X, y).predict(X) for _ in "ab")
-    assert (one == two).all()
+    assert_same(one, two)
 
 
 @every_family
@@ -259,7 +260,7 @@ def test_missing_labels_teach_nothing(molecules, labels):
     model = regressor("SchNet").fit(molecules, y)
     without = np.delete(np.arange(60), 7)
     same = regressor("SchNet").fit(molecules[without], y.iloc[without])
-    assert (model.predict(molecules) == same.predict(molecules)).all()
+    assert_same(model.predict(molecules), same.predict(molecules))
 
 
 @pytest.mark.parametrize("with_forces", [False, True])
@@ -269,7 +270,7 @@ def test_rows_of_weight_zero_are_left_out(run, with_forces):
     options = {"force_weight": 1.0} if with_forces else {}
     weighted = regressor("SchNet", **options).fit(X, y, sample_weight=weight)
     fewer = regressor("SchNet", **options).fit(X[weight], y[weight])
-    assert (weighted.predict(X) == fewer.predict(X)).all()
+    assert_same(weighted.predict(X), fewer.predict(X))
 
 
 # -------------------------------------------------------------------- forces
@@ -297,7 +298,7 @@ def test_forces_may_be_passed_or_carried_in_any_form(run):
     fits = [regressor("SchNet").fit(m, y, forces=f).predict(X) for m, f in ways]
     carried = regressor("SchNet", force_weight=10.0).fit(X, y).predict(X)
     for fit in fits:
-        assert (fit == carried).all()
+        assert_same(fit, carried)
     assert (regressor("SchNet").fit(X, y).predict(X) != carried).any()
 
 

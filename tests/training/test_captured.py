@@ -82,6 +82,18 @@ def test_loop_is_that_of_skorch(pairs, params, without_cuda, monkeypatch):
     assert same.equals(by_skorch.history_.drop(columns="seconds"))
 
 
+def test_what_cannot_be_recorded_is_trained_as_it_is(pairs, without_cuda, monkeypatch):
+    def refuse(steps, index):
+        raise RuntimeError("operation not permitted when stream is capturing\nCUDA error")
+
+    model = qcanvas_sklearn.PairMLPRegressor(max_epochs=3, n_hidden=8, random_state=0)
+    expected = clone(model).set_params(device="cpu").fit(*pairs).predict(pairs[0])
+    monkeypatch.setattr(captured._Steps, "_record", refuse)
+    with pytest.warns(UserWarning, match="not permitted when stream is capturing\\)"):
+        slow = model.set_params(device="cpu").fit(*pairs)
+    assert np.array_equal(slow.predict(pairs[0]), expected)
+
+
 def test_learning_rate_is_known_beside_validation_rows(pairs):
     model = qcanvas_sklearn.PairMLPRegressor(
         max_epochs=3, n_hidden=8, early_stopping=True, random_state=0
