@@ -108,7 +108,7 @@ class Pictures:
         device: torch.device,
         dtype: torch.dtype,
     ) -> Drawing:
-        """What draws them on a device, less the means (C,) of the channels, over their scales."""
+        """What draws them on a device, less the means (C,) of the channels, over the scales."""
         own = [range(N_AMPLITUDES)[AMPLITUDES_OF_CHANNEL[channel]] for channel in self.channels]
         shape = (2, len(own), self.image_size, self.image_size)
         pictures = np.zeros(shape)
