@@ -66,6 +66,8 @@ MODELS: dict[str, Entry] = {
     "pair_mlp_elements": Entry("PairMLPRegressor", "elements"),
     "qcanvas_elements": Entry("QCanvasRegressor", "elements"),
     "tight_binding_elements": Entry("TightBindingRegressor", "elements"),
+    "qcanvas_distance": Entry("QCanvasRegressor", "distance"),
+    "tight_binding_distance": Entry("TightBindingRegressor", "distance"),
     "schnet": Entry("SchNetRegressor"),
     "gatv2": Entry("GATv2Regressor"),
     "egnn": Entry("EGNNRegressor"),
