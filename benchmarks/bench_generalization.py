@@ -138,7 +138,7 @@ def fit(
     X, y = data
     states, out = SharedStates(), []
     for name in chain:
-        if time() > end:
+        if time() >= end:
             break
         pipeline, settings = build(name, args)
         start = process_time()
@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--n-jobs", type=int, default=1, help="processes")
     add("--minutes", type=float, default=float("inf"), help="no fit begins later than this")
     add("--limit-rows", type=int, help="number of pairs, for a trial")
-    add("--records", type=Path, default=HERE / "results" / "generalization.jsonl")
+    add("--records", type=Path, default=HERE / "results" / "generalization" / "fits.jsonl")
     records = run(parser.parse_args(argv))
     if not records:
         print("nothing is finished", file=sys.stderr)

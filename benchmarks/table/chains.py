@@ -96,7 +96,7 @@ def run_chain(
     outcomes = []
     states = SharedStates()
     for cell in chain:
-        if time() > end:
+        if time() >= end:
             outcomes.append(Outcome(cell, None, LATE))
             continue
         with states():
