@@ -76,7 +76,7 @@ class Cell:
         """The model, not fitted."""
         return build(
             self.model, seed=self.seed, inputs=self.inputs, max_epochs=self.max_epochs,
-            device=self.device,
+            device=self.device, all_seen=self.limit_rows is None,
         )  # fmt: skip
 
     @property
