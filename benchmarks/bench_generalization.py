@@ -160,6 +160,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.limit_rows:
         rows = np.arange(args.limit_rows) * len(X) // args.limit_rows
         X, y = X.iloc[rows], y.iloc[rows]
+    args.records.parent.mkdir(parents=True, exist_ok=True)
     found = journal.read(args.records)
     tasks, records = [], []
     for fold in folds(args, X, y):
