@@ -1,10 +1,10 @@
 """Make the clusters of titanium dioxide on whose levels transfer is measured.
 
 Isomers of (TiO2)n, n = 2 to 4, are relaxed with GFN2-xTB from atoms dropped at random, kept
-where they hold together and differ from those before, and shaken: every isomer comes in
-`FRAMES` copies whose atoms are moved by 0.06 Å a coordinate, with the levels that GFN2-xTB
-gives these. The groups are the isomers, so that whole ones can be tested. Needs ``pip install
-ase tblite``.
+where they hold together, have a gap and differ from those before, and shaken: every isomer
+comes in `FRAMES` copies whose atoms are moved by 0.06 Å a coordinate, with the levels that
+GFN2-xTB gives these. The groups are the isomers, so that whole ones can be tested. Needs ``pip
+install ase tblite``.
 
 Usage: ``python benchmarks/make_clusters.py [--out FOLDER]`` (some 4 minutes of one core). The
 file ``clusters.npz`` (0.1 MB) is not part of the repository; ``run_transfer.py`` looks for it
@@ -37,6 +37,8 @@ ISOMERS = {2: 4, 3: 8, 4: 12}
 FRAMES, SHAKEN = 16, 0.06
 #: Steps and largest force (eV/Å) of a relaxation.
 STEPS, LARGEST_FORCE = 150, 0.1
+#: Gap (eV) below which a cluster is no closed shell, and its levels are those of a mixture.
+LEAST_GAP = 0.3
 #: Root mean square difference (Å) of sorted distances below which two isomers are one.
 LEAST_DIFFERENCE = 0.1
 
@@ -55,7 +57,7 @@ def dropped(n_units: int, rng: np.random.Generator) -> Atoms:
 
 
 def relaxed(atoms: Atoms) -> Atoms | None:
-    """The atoms at rest; None where xTB does not converge or they do not hold together."""
+    """The atoms at rest; None where they do not come to it, hold together or have a gap."""
     atoms.calc = TBLite(method=METHOD, verbosity=0)
     try:
         if not FIRE(atoms, logfile=None).run(fmax=LARGEST_FORCE, steps=STEPS):
@@ -64,7 +66,17 @@ def relaxed(atoms: Atoms) -> Atoms | None:
         return None
     first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.2))
     bonds = coo_array((np.ones(len(first)), (first, second)), shape=(len(atoms), len(atoms)))
-    return atoms if connected_components(bonds)[0] == 1 else None
+    if connected_components(bonds)[0] > 1:
+        return None
+    gap = labelled(Molecules.from_ase([atoms])).labels["e_g_ev"].to_numpy()
+    return atoms if len(gap) and gap[0] > LEAST_GAP else None
+
+
+def labelled(molecules: Molecules) -> Molecules:
+    """Those that converge, with their levels."""
+    computed = compute_molecules(molecules, method=METHOD, properties=["levels"], cache=False)
+    fine = computed[computed.quality == "ok"]
+    return replace(fine, labels=fine.labels.round(6))
 
 
 def distances(atoms: Atoms) -> np.ndarray:
@@ -107,12 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="by default QCANVAS_DATA")
     args = parser.parse_args()
-    computed = compute_molecules(
-        shaken(), method=METHOD, properties=("energy", "levels"), cache=False
-    )
-    fine = computed[computed.quality == "ok"]
-    kept = fine.labels[["total_energy_ev", "e_homo_ev", "e_lumo_ev", "e_g_ev"]].round(6)
-    made = replace(fine, labels=kept, units=None)
+    made = labelled(shaken())
     path = data_home(args.out) / "clusters.npz"
     made.save(path)
     print(f"{path}: {made}, {path.stat().st_size / 1e3:.0f} kB")

@@ -36,7 +36,7 @@ __all__ = [
     "Cell", "Outcome", "attempt", "fit_cell", "load", "machine", "save", "split", "versions",
 ]  # fmt: skip
 
-_PACKAGES = ("qcanvas-sklearn", "scikit-learn", "numpy", "torch", "skorch")
+_PACKAGES = ("scikit-learn", "numpy", "torch", "skorch")
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,8 @@ def _scores(
 
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    own = {"python": platform.python_version(), "qcanvas-sklearn": __version__}
+    return own | {name: version(name) for name in _PACKAGES}
 
 
 def machine(device: str | None) -> str:

@@ -153,7 +153,7 @@ def test_ridge_fits_a_pair_potential_to_scans_and_predicts_molecules(molecules):
     scans = Molecules.concat(
         [scan(a, b, distances) for i, a in enumerate(kinds) for b in kinds[i:]]
     )
-    model = PairPotentialTransformer(elements=kinds)
+    model = PairPotentialTransformer(cutoff=5.0, elements=kinds)
     ridge = RidgeCV([1e-10, 1e-8], fit_intercept=False)
     ridge.fit(model.fit_transform(scans), energy(scans))
     true, found = energy(molecules), ridge.predict(model.transform(molecules))
