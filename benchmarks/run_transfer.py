@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--cases", nargs="+", default=["gap", "energy", "dipole"], choices=[*CASES, "all"],
         metavar="CASE", help=f"all, or any of {', '.join(CASES)}")  # fmt: skip
-    add("--families", nargs="+", default=["schnet"], choices=FAMILIES)
+    add("--families", nargs="*", default=["schnet"], choices=FAMILIES, help="none: references")
     add("--encoders", nargs="+", default=["dimers-gfn2"], help="names without the family")
     add("--arms", nargs="+", default=[*MAIN], choices=[*ARMS, "main", "all"], metavar="ARM",
         help=f"main ({', '.join(MAIN)}), all, or any of {', '.join(ARMS)}")  # fmt: skip
@@ -129,9 +129,14 @@ def keys_of(args: argparse.Namespace) -> tuple[dict[str, Cell], list[str]]:
     args.cases, cells = there, {}
     for cell in cells_of(args):
         try:
-            cells[cell.key] = cell
+            unknown = cell.unknown_elements()
         except FileNotFoundError:
             missing.append(f"{cell.arm}: there is no encoder for {cell.encoder} {cell.family}")
+            continue
+        if unknown:
+            missing.append(f"{cell.case}: {cell.encoder} does not know {', '.join(unknown)}")
+        else:
+            cells[cell.key] = cell
     return cells, list(dict.fromkeys(missing))
 
 

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from table.cells import machine, versions
 
 from qcanvas_sklearn import Molecules
+from qcanvas_sklearn.elements import symbols
 from qcanvas_sklearn.encoders import Encoder
 
 from .arms import ARMS, REFERENCES, encoder_of, network, reference
@@ -81,6 +82,12 @@ class Cell:
             return None
         folder = Path(self.folder) if self.folder else None
         return encoder_of(self.encoder + ARMS[self.arm].suffix, self.family, folder)
+
+    def unknown_elements(self) -> list[str]:
+        """Elements of the case that the encoder was not trained on."""
+        encoder = self.weights()
+        present = symbols(CASES[self.case].load()[0].elements).tolist()
+        return [] if encoder is None else [x for x in present if x not in encoder.elements]
 
     @property
     def seconds(self) -> float:
