@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._validation import check_weight
-from ..inputs import InputSpec
+from ..inputs import InputSpec, MoleculeReader
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from ..structures import check_molecules, load_ase, looks_like_molecules
@@ -205,9 +205,9 @@ class MoleculeRegressor(NetRegressor, _Family):
         size = self.scaler_.scale[self._energy_or_error()]
         forces, forces_std = self._summarised_forces(found[FORCES], size)
         if self.baseline_ is not None:
-            forces = forces + self._forces_of_baseline(
-                self.reader_.force_features(check_molecules(X))
-            )
+            assert isinstance(self.reader_, MoleculeReader)
+            features = self.reader_.force_features(check_molecules(X))
+            forces += self._forces_of_baseline(features)
         return (*y, forces, forces_std) if return_std else (y, forces)
 
     def score_forces(
@@ -378,9 +378,9 @@ class MoleculeRegressor(NetRegressor, _Family):
             rows.force_features, rows.forces, np.repeat(weight, np.diff(rows.ptr)),
         )  # fmt: skip
 
-    def _forces_of_baseline(self, force_features: Array) -> Array:
+    def _forces_of_baseline(self, force_features: Array | None) -> Array:
         """What the baseline says of the forces, (N, 3), where there is one."""
-        assert self.baseline_ is not None
+        assert self.baseline_ is not None and force_features is not None
         return self.baseline_.forces(force_features, self._energy_or_error())
 
     def _forces_to_learn(self, rows: GraphRows) -> Array:

@@ -201,7 +201,7 @@ def _joined(
     if a is None and b is None:
         return None
     fill = np.nan if name == "forces" else 0.0
-    shape = (a if a is not None else b).shape[1:]
+    shape = next(array.shape[1:] for array in (a, b) if array is not None)
     parts = [
         np.full((len(rows.source if name in _BY_EDGE else rows.z), *shape), fill)
         if array is None else array
