@@ -48,8 +48,14 @@ class MoleculeReader(Reader[GraphRows]):
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules."""
-        rows = self._rows(self._checked(estimator, X))
-        return rows if learn else rows.without_forces()
+        molecules = self._checked(estimator, X)
+        return self._rows(molecules if learn else replace(molecules, forces=None))
+
+    def force_features(self, molecules: Molecules) -> NDArray[np.float64] | None:
+        """The negative gradients of the baseline's features, (N, 3, k), where it has them."""
+        if not hasattr(self.describer_, "force_features"):
+            return None
+        return np.asarray(self.describer_.force_features(molecules), dtype=np.float64)
 
     def _checked(self, estimator: BaseEstimator, X: Any) -> Molecules:
         if not looks_like_molecules(X):
@@ -82,6 +88,7 @@ class MoleculeReader(Reader[GraphRows]):
             features=None if self.describer_ is None else _numbers(
                 self.describer_.transform(molecules)
             ),
+            force_features=None if molecules.forces is None else self.force_features(molecules),
         )
         groups = molecules.groups
         return replace(rows, group=rows.keys() if groups is None else _hashed(groups))
