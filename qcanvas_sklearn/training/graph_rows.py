@@ -51,7 +51,8 @@ class GraphRows:
     forces : (N, 3) or None
         Forces to learn from, NaN where a row has none.
     features : (n, k) or None
-        What describes the rows to a baseline, indexed by row; no network sees it.
+        What describes the rows to a baseline, indexed by row, or what it is made of; no
+        network sees it.
     atom : (N, k) or None
         Numbers that describe the atoms.
     pair : (H, k) or None
