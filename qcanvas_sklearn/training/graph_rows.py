@@ -52,7 +52,8 @@ class GraphRows:
     forces : (N, 3) or None
         Forces to learn from, NaN where a row has none.
     features : (n, k) or None
-        What describes the rows to a baseline, indexed by row; no network sees it.
+        What describes the rows to a baseline, indexed by row, or what it is made of; no
+        network sees it.
     force_features : (N, 3, k) or None
         The negative gradients of the features at the atoms, where forces are learned from.
     atom : (N, k) or None
