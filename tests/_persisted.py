@@ -145,10 +145,12 @@ def _on_molecules():
     yield "schnet-baseline", Case(ridge, (X, y["e_g_ev"]), X[:4])
     tables = _coarse_tables()
     labels = tables.hamiltonians(X[:6])
-    hamiltonians = q.HamiltonianRegressor(
-        "two-centre", tables, n_layers=1, n_heads=2, n_channels=2, n_radial=8, **SMALL
-    )
-    yield "hamiltonian", Case(hamiltonians, (X[:6], labels), X[:3])
+    for backbone, name in (("gotennet", "hamiltonian"), ("painn", "hamiltonian-painn")):
+        hamiltonians = q.HamiltonianRegressor(
+            "two-centre", tables, n_layers=1, n_heads=2, n_channels=2, n_radial=8,
+            backbone=backbone, **SMALL,
+        )  # fmt: skip
+        yield name, Case(hamiltonians, (X[:6], labels), X[:3])
     residual = make_pipeline(q.MoleculeDescriptorTransformer(n_atoms=29), KernelRidge())
     composition = q.CompositionRegressor(residual=residual)
     yield "composition", Case(composition, (X, targets), X[:4])

@@ -334,6 +334,7 @@ class NetEstimator(CaptionedEstimator):
             raise ValueError("no row has both a label and a weight above zero")
         rows, values, weight = rows.take(usable), values[usable], weight[usable]
         learn, aside = self._split(rows, values, plan, validation, stream)
+        rows = rows if continuing else self.reader_.settled(rows, learn)
         self._targets = self._counted(self._targets, values[learn])
         learned = rows.take(learn)
         if not continuing:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..hamiltonians import TwoCentreTransformer
 
-__all__ = ["RidgeBaseline", "describer_of"]
+__all__ = ["RidgeBaseline", "describer_of", "has_forces"]
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,11 @@ def describer_of(baseline: Any) -> Any:
         f'baseline={baseline!r} is neither None, "two-centre", nor a transformer of molecules, '
         "such as a MoleculeDescriptorTransformer"
     )
+
+
+def has_forces(baseline: Any) -> bool:
+    """Whether forces can be learned beside a baseline, or there is none."""
+    return baseline is None or hasattr(baseline, "force_features")
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,57 @@ class RidgeBaseline:
             models.append(found[best])
             behind.append(best == 0)
         return cls(models, np.array(behind))
+
+    def with_forces(
+        self, position: int, features: Array, values: Array, weight: Array,
+        force_features: Array, forces: Array, atom_weight: Array,
+    ) -> RidgeBaseline:  # fmt: skip
+        """The same, but for one target, an energy, that is fitted to its slopes, too.
+
+        Parameters
+        ----------
+        position : int
+            Which target.
+        features, values, weight : ndarray of shape (n, k), (n,) and (n,)
+            Of the training rows; values less what the composition says, NaN where one is
+            missing.
+        force_features : ndarray of shape (N, 3, k)
+            The negative gradients of the features at the atoms.
+        forces : ndarray of shape (N, 3)
+            Forces, NaN where they are missing.
+        atom_weight : ndarray of shape (N,)
+            Weights of the atoms.
+        """
+        known, there = np.isfinite(values), np.isfinite(forces)
+        scale = StandardScaler().fit(features[known], sample_weight=weight[known])
+        middle = np.average(values[known], weights=weight[known])
+        slopes = force_features[there] / scale.scale_
+        each = np.broadcast_to(atom_weight[:, None], forces.shape)[there]
+        ridge = RidgeCV(_ALPHAS, fit_intercept=False).fit(
+            np.concatenate([scale.transform(features[known]), slopes]),
+            np.concatenate([values[known] - middle, forces[there]]),
+            sample_weight=np.concatenate([weight[known], each]),
+        )
+        # A constant has no slope: the mean of the energies is all of it.
+        ridge.intercept_ = middle
+        models, behind = list(self.models), self.behind.copy()
+        models[position] = Pipeline([("scale", scale), ("ridge", ridge)])
+        behind[position] = True
+        return RidgeBaseline(models, behind)
+
+    def forces(self, force_features: Array, position: int) -> Array:
+        """The negative gradient of one target at the atoms, (N, 3).
+
+        Parameters
+        ----------
+        force_features : ndarray of shape (N, 3, k)
+            As in `with_forces`.
+        position : int
+            Which target.
+        """
+        scale, ridge = (step for _, step in self.models[position].steps)
+        size = scale.scale_ if isinstance(scale, StandardScaler) else 1.0
+        return force_features @ (ridge.coef_ / size)
 
     def predict(self, features: Array) -> Array:
         """What the features say of the targets, (n, t)."""

@@ -124,6 +124,13 @@ class Reader(ABC, Generic[R]):
         """
         return [X]
 
+    def settled(self, rows: R, learned: NDArray[np.int64]) -> R:
+        """Rows of a first fit, once it is known which of them are learned from.
+
+        What has to be measured on rows before others can be read is measured on those alone.
+        """
+        return rows
+
     def without_labels(self, rows: R) -> R:
         """Rows with no more than what predictions start from."""
         return rows

@@ -127,8 +127,9 @@ _MADE = {
 }
 _NETWORKS = {
     "qcanvas_sklearn.nn": (
-        "EnergyForces", "Ensemble", "HamiltonianGotenNet", "MoleculeDimeNet", "MoleculeEGNN",
-        "MoleculeFAENet", "MoleculeGATv2", "MoleculeGotenNet", "MoleculeSchNet",
+        "EnergyForces", "Ensemble", "HamiltonianGotenNet", "HamiltonianPaiNN",
+        "MoleculeDimeNet", "MoleculeEGNN", "MoleculeFAENet", "MoleculeGATv2",
+        "MoleculeGotenNet", "MoleculeSchNet",
         "PairDimeNet", "PairEGNN", "PairFAENet", "PairFusion", "PairGATv2", "PairGotenNet",
         "PairMLP", "PairSchNet", "PairTransformer", "PairViT", "QuantumShellNet",
         "SwapSymmetric",

@@ -419,7 +419,7 @@ def test_baselines_in_a_grid_of_their_own(molecules, labels):
 def test_baselines_that_cannot_be_are_refused(molecules, energies, run):
     with pytest.raises(TypeError, match="baseline='ridge' is neither"):
         regressor("SchNet", baseline="ridge").fit(molecules, energies)
-    with pytest.raises(ValueError, match="is for molecules, and has no forces"):
+    with pytest.raises(ValueError, match="has no forces: set baseline=None"):
         regressor("SchNet", baseline=Told()).fit(
             run.data, run.target, forces=run.data.forces
         )
