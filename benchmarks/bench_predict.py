@@ -1,9 +1,9 @@
 """Prediction speed from element pairs, with and without the pixels in between.
 
 For each family: pairs a second of ``predict`` from element symbols, end to end; of the
-reader alone, which makes the network's inputs of them; and of the network alone. Families
-that see the mean of each channel are measured a second time through a table of pixels: a
-`PairImageTransformer` with its default blocks in front.
+reader alone, which makes the network's inputs of them; and of the network alone, which draws
+its images itself. Families that see the channels or their means are measured a second time
+through a table of pixels: a `PairImageTransformer` in front.
 
 Seconds are those of the process, rounds of both ways are interleaved, and medians are
 printed: other work on the machine meets both.
@@ -48,7 +48,7 @@ def measured(name: str, pairs: Any, y: Any, rounds: int) -> dict[str, float]:
         "reader": lambda: reader.read(model, pairs),
         "network": lambda: model._outputs(rows),
     }
-    if "channel_means" in reader.layout_.include:
+    if reader.layout_.channels:
         pixels = PairImageTransformer(include=(*reader.layout_.include[:-1], "image"))
         pixels.fit(pairs)
         by_table = getattr(qcanvas_sklearn, f"{name}Regressor")(
