@@ -151,10 +151,10 @@ def open_record(name: str) -> tuple[str, PairData | Molecules]:
             members = member_names(file)
         except ValueError as error:
             raise ValueError(f"{name!r} cannot be read: {error}") from None
-    if "orbital_populations" in members:
-        return "PairData", PairData.load(name)
     if "ptr" in members:
         return "Molecules", Molecules.load(name)
+    if "positions" in members:
+        return "PairData", PairData.load(name)
     return "archive", read_npz(name)
 
 
