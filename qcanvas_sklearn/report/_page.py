@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from .._optional import require
 from ..plotting._common import name_of
 
 if TYPE_CHECKING:
@@ -21,16 +22,10 @@ def environment() -> Environment:
     ImportError
         If Jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise ImportError(
-            "a report is written with Jinja2, which is not installed: "
-            'pip install "qcanvas-sklearn[plot]"'
-        ) from error
-    made = Environment(
-        loader=PackageLoader("qcanvas_sklearn.report"), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    jinja2 = require("a report", "jinja2")
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("qcanvas_sklearn.report"), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
     made.filters |= {"short": short, "name_of": name_of}
