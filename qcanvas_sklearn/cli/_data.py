@@ -144,6 +144,11 @@ def open_record(name: str) -> tuple[str, PairData | Molecules]:
         return "bundled molecules", load_molecules(return_X_y=True)[0]
     if name in WORDS:
         return f"bundled trajectory of {name}", load_trajectory(name, return_X_y=True)[0]
+    if Path(name).is_dir():
+        raise ValueError(
+            f"{name!r} is a directory; 'qcanvas build {name} OUT.npz' makes a file of DFTB+ "
+            "runs"
+        )
     if Path(name).suffix.lower() != ".npz":
         return "structures", Molecules.read(name)
     with open_regular(name) as file:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING, Any
 
 from ._command import Command
 from ._console import say
+
+if TYPE_CHECKING:
+    from ..structures import PairData
 
 __all__ = ["COMMAND"]
 
@@ -17,9 +21,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"model of element pairs: {MODEL_HELP}")
     parser.add_argument("--out", metavar="FILE.html", required=True, help="page to write")
     parser.add_argument(
-        "--data", metavar="FILE", default="bundled",
+        "--data", metavar="FILE",
         help="labels to compare with: archive (.npz), file of PairData.save, or 'bundled' "
-        "for the bundled table (default)",
+        "for the bundled table (default: what the model draws pairs from, where that is in "
+        "it, or the bundled table)",
     )  # fmt: skip
     parser.add_argument(
         "--rows",
@@ -44,13 +49,11 @@ def _run(args: argparse.Namespace) -> int:
     from .._files import check_writable
     from ..report import model_report
     from ..report._inputs import choose_pairs, labelled_pairs
-    from ._data import open_pairs
     from ._models import load
 
     check_writable(args.out)
     model = load(args.model)
-    kind, pairs = open_pairs(args.data)
-    source = kind if args.data == "bundled" else f"{kind} {os.path.basename(args.data)}"
+    source, pairs = _data(args.data, model)
     data = f"{source}, {len(pairs)} pairs: {pairs.provenance or 'origin unknown'}"
     if args.rows is not None:
         pairs = choose_pairs(pairs, args.rows)
@@ -59,6 +62,20 @@ def _run(args: argparse.Namespace) -> int:
     model_report(model, X, y, out=args.out, title=args.title, data=data, split=args.split_note)
     say(f"{args.out}: report on {len(X)} pairs written")
     return 0
+
+
+def _data(name: str | None, model: Any) -> tuple[str, PairData]:
+    """The pairs to compare with, and what they are."""
+    from ..report._anatomy import Anatomy
+    from ..structures import PairData
+    from ._data import open_pairs
+
+    if name is None:
+        own = Anatomy.of(model).source
+        if isinstance(own, PairData):
+            return "the data that the model draws from", own
+    kind, pairs = open_pairs(name or "bundled")
+    return (kind if name in (None, "bundled") else f"{kind} {os.path.basename(name)}"), pairs
 
 
 COMMAND = Command(
