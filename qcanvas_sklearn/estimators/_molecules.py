@@ -202,6 +202,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         y = self._summarised(self._unscaled(found[OUTPUT], rows), rows, return_std)
         size = self.scaler_.scale[self._energy_or_error()]
         forces, forces_std = self._summarised_forces(found[FORCES], size)
+        if self.baseline_ is not None:
+            forces = forces + self.baseline_.forces(self.reader_.slopes(rows))
         return (*y, forces, forces_std) if return_std else (y, forces)
 
     def score_forces(
@@ -267,7 +269,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         describer_of(self.baseline)
 
     def _input_spec(self) -> InputSpec:
-        return replace(super()._input_spec(), describe=describer_of(self.baseline))
+        describe = describer_of(self.baseline, self._force_factor > 0)
+        return replace(super()._input_spec(), describe=describe)
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -276,10 +279,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         if weight is None:
             weight = 0.0 if forces is None else _FORCE_WEIGHT
         self._force_factor = float(weight)
-        if self.baseline is not None and (weight or not looks_like_molecules(X)):
+        describer_of(self.baseline, weight > 0)
+        if self.baseline is not None and not looks_like_molecules(X):
             raise ValueError(
-                f"baseline={self.baseline!r} is for molecules, and has no forces: "
-                "set baseline=None to learn forces, pairs or tables"
+                f"baseline={self.baseline!r} is for molecules: set baseline=None to learn "
+                "pairs or tables"
             )
         if not looks_like_molecules(X):
             if forces is not None or weight:
@@ -310,9 +314,16 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _energy_position(self) -> int | None:
         """Which target the forces are the slope of; None where there is none."""
-        if not self._on_molecules or self.baseline is not None:
+        if not self._on_molecules or not self._slopes_known():
             return None
         return energy_position(self._readouts(self._targets), self._targets.names)
+
+    def _slopes_known(self) -> bool:
+        """Whether what is known beforehand has forces."""
+        if self.reader_.describer_ is None:
+            return True
+        fitted = getattr(self, "baseline_", None)
+        return self._force_factor > 0 if fitted is None else fitted.energy is not None
 
     def _energy_or_error(self) -> int:
         position = self._energy_position()
@@ -335,23 +346,33 @@ class MoleculeRegressor(NetRegressor, _Family):
         self._raw_spread = TargetScaler.fit(values, unknown).scale
         counts = count_elements(rows.z, rows.ptr)
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
+        position = self._energy_position() if self._force_factor else None
+        if self._force_factor and position is None:
+            raise ValueError(
+                "forces are the slope of an energy that is a sum over atoms; among the "
+                f"targets {self._targets.names} there is none, or more than one"
+            )
         if rows.features is not None:
             composition = self.reference_.predict(rows.z, rows.ptr)
-            self.baseline_ = RidgeBaseline.fit(rows.features, values, composition, weight)
+            learned = (position, rows.slopes, rows.forces) if self._force_factor else ()
+            self.baseline_ = RidgeBaseline.fit(
+                rows.features, values, composition, weight, *learned
+            )
             # A baseline that knows better leaves nothing to the composition.
             coefficients = self.reference_.coefficients * self.baseline_.behind
             self.reference_ = replace(self.reference_, coefficients=coefficients)
         if self._force_factor:
-            position = self._energy_position()
-            if position is None:
-                raise ValueError(
-                    "forces are the slope of an energy that is a sum over atoms; among the "
-                    f"targets {self._targets.names} there is none, or more than one"
-                )
-            known = np.abs(rows.forces[np.isfinite(rows.forces).all(axis=1)])
+            left = self._forces_left(rows)
+            known = np.abs(left[np.isfinite(left).all(axis=1)])
             if not len(known):
                 raise ValueError("force_weight is above 0, but no forces are known")
             self._force_size = max(float(known.mean()), float(np.finfo(np.float32).tiny))
+
+    def _forces_left(self, rows: GraphRows) -> Array:
+        """Forces to learn, less those that are known beforehand."""
+        if self.baseline_ is None:
+            return np.asarray(rows.forces)
+        return np.asarray(rows.forces - self.baseline_.forces(rows.slopes))
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
         if self.reference_ is None:
@@ -396,7 +417,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         data = super()._training_data(rows, values, weight)
         if not (isinstance(rows, GraphRows) and rows.forces is not None and self._force_factor):
             return data
-        scaled = rows.forces / self.scaler_.scale[self._energy_or_error()]
+        size = self.scaler_.scale[self._energy_or_error()]
+        scaled = self._forces_left(rows) / size
         of_atom = np.repeat(data.blocks[0].weight, np.diff(rows.ptr))
         block = TargetBlock(scaled, of_atom, FORCES, "atom", self._force_factor)
         return TrainingData(data.rows, [*data.blocks, block])

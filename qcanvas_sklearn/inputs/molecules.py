@@ -51,12 +51,33 @@ class MoleculeReader(Reader[GraphRows]):
         if self.spec.describe is None:
             return rows
         self.describer_ = clone(self.spec.describe).fit(rows.features[learned])
-        return replace(rows, features=_numbers(self.describer_.transform(rows.features)))
+        numbers = _numbers(self.describer_.transform(rows.features))
+        return self._beside_forces(replace(rows, features=numbers))
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules."""
         rows = self._rows(self._checked(estimator, X))
-        return rows if learn else rows.without_forces()
+        return self._beside_forces(rows) if learn else rows.without_forces()
+
+    def slopes(self, rows: GraphRows) -> NDArray[np.float64]:
+        """How the features of a baseline change as atoms move, (N, 3, k).
+
+        Raises
+        ------
+        ValueError
+            If something is periodic.
+        """
+        if rows.offset is not None:
+            raise ValueError("baselines have no forces where something is periodic")
+        molecules = Molecules(z=rows.z, positions=rows.positions, ptr=rows.ptr,
+                              charge=rows.charge)  # fmt: skip
+        return np.asarray(self.describer_.slopes(molecules), dtype=np.float64)
+
+    def _beside_forces(self, rows: GraphRows) -> GraphRows:
+        """Rows with the slopes of their features, where they carry forces to learn from."""
+        if rows.forces is None or not hasattr(self.describer_, "slopes"):
+            return rows
+        return replace(rows, slopes=self.slopes(rows))
 
     def _checked(self, estimator: BaseEstimator, X: Any) -> Molecules:
         if not looks_like_molecules(X):

@@ -16,7 +16,7 @@ __all__ = ["GraphRows"]
 
 #: Fields by what their first axis counts.
 _BY_ROW = ("charge", "group", "features")
-_BY_ATOM = ("z", "positions", "forces", "atom")
+_BY_ATOM = ("z", "positions", "forces", "slopes", "atom")
 _BY_EDGE = ("source", "target", "offset", "pair", "overlap")
 #: Pairs of neighbours, and atoms, that are computed at a time.
 _MAX_EDGES = 2**13
@@ -53,6 +53,8 @@ class GraphRows:
     features : (n, k) or None
         What describes the rows to a baseline, indexed by row, or what it is made of; no
         network sees it.
+    slopes : (N, 3, k) or None
+        How the features change as atoms move, where forces are to be learned beside them.
     atom : (N, k) or None
         Numbers that describe the atoms.
     pair : (H, k) or None
@@ -72,6 +74,7 @@ class GraphRows:
     group: Any
     forces: Any = None
     features: Any = None
+    slopes: Any = None
     atom: Any = None
     pair: Any = None
     overlap: Any = None
@@ -100,7 +103,7 @@ class GraphRows:
         """The rows as tensors on a device."""
         return GraphRows(**{
             f.name: _tensor(getattr(self, f.name), device, dtype)
-            for f in fields(self) if f.name not in ("forces", "features")
+            for f in fields(self) if f.name not in ("forces", "features", "slopes")
         })  # fmt: skip
 
     def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
@@ -189,7 +192,7 @@ class GraphRows:
 
     def without_forces(self) -> GraphRows:
         """The rows without what a network is to learn of their atoms."""
-        return replace(self, forces=None)
+        return replace(self, forces=None, slopes=None)
 
 
 def _joined(
