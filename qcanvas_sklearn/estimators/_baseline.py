@@ -18,20 +18,31 @@ __all__ = ["RidgeBaseline", "describer_of", "has_forces"]
 
 Array = NDArray[np.float64]
 
+#: Features of the two-centre baseline whose slopes are forces.
+_SLOPED = ("energies", "composition")
+
 #: Penalties that are tried, by leave-one-out: features that tell nothing get the largest.
 _ALPHAS = np.logspace(-6, 8, 29)
 
 
-def describer_of(baseline: Any) -> Any:
+def describer_of(baseline: Any, forces: bool = False) -> Any:
     """The transformer that a baseline stands for, or None.
 
     Raises
     ------
     TypeError
         If it is none.
+    ValueError
+        If forces are to be learned, and it does not know the slopes of its features.
     """
     if isinstance(baseline, str) and baseline == "two-centre":
-        return TwoCentreTransformer()
+        return TwoCentreTransformer(features=_SLOPED) if forces else TwoCentreTransformer()
+    if forces and not has_forces(baseline):
+        raise ValueError(
+            f"baseline={baseline!r} has no forces: set baseline=None to learn them, or "
+            '"two-centre", or a transformer with force_features, such as '
+            "PairPotentialTransformer"
+        )
     if baseline is None or all(hasattr(baseline, name) for name in ("fit", "transform")):
         return baseline
     raise TypeError(
@@ -40,9 +51,9 @@ def describer_of(baseline: Any) -> Any:
     )
 
 
-def has_forces(baseline: Any) -> bool:
-    """Whether forces can be learned beside a baseline, or there is none."""
-    return baseline is None or hasattr(baseline, "force_features")
+def has_forces(describer: Any) -> bool:
+    """Whether forces can be learned beside a transformer, or there is none."""
+    return describer is None or hasattr(describer, "force_features")
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         describer_of(self.baseline)
 
     def _input_spec(self) -> InputSpec:
-        return replace(super()._input_spec(), describe=describer_of(self.baseline))
+        describe = describer_of(self.baseline, self._force_factor > 0)
+        return replace(super()._input_spec(), describe=describe)
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -287,11 +288,7 @@ class MoleculeRegressor(NetRegressor, _Family):
                 f"baseline={self.baseline!r} is for molecules: set baseline=None to learn "
                 "pairs or tables"
             )
-        if weight and not has_forces(self.baseline):
-            raise ValueError(
-                f"baseline={self.baseline!r} has no forces: set baseline=None to learn them, "
-                "or a transformer with force_features, such as PairPotentialTransformer"
-            )
+        describer_of(self.baseline, weight > 0)
         if not looks_like_molecules(X):
             if forces is not None or weight:
                 raise ValueError(
@@ -321,7 +318,7 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _energy_position(self) -> int | None:
         """Which target the forces are the slope of; None where there is none."""
-        if not self._on_molecules or not has_forces(self.baseline):
+        if not self._on_molecules or not has_forces(getattr(self.reader_, "describer_", None)):
             return None
         return energy_position(self._readouts(self._targets), self._targets.names)
 
@@ -387,6 +384,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         """Forces on the atoms, less what the baseline says of them."""
         if self.baseline_ is None:
             return rows.forces
+        if rows.force_features is None:
+            raise ValueError(
+                f"this model learned energies alone beside baseline={self.baseline!r}: fit it "
+                "anew (warm_start=False) to learn forces, too"
+            )
         return rows.forces - self._forces_of_baseline(rows.force_features)
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:

@@ -21,7 +21,7 @@ from ._scc import KT
 from ._tables import TwoCentreTables
 from ._torch_assembly import assembled
 
-__all__ = ["TwoCentreStates", "two_centre_states"]
+__all__ = ["TwoCentreStates", "energy_pulls", "two_centre_states"]
 
 #: Level (eV) of places of the matrices that belong to no orbital.
 _NOWHERE = 1e4
@@ -68,6 +68,11 @@ class TwoCentreStates:
     repulsion: Tensor
     n_electrons: Tensor
     converged: NDArray[np.bool_]
+
+    @property
+    def band_energy(self) -> Tensor:
+        """Energy of the filled levels in eV, shape (b,)."""
+        return (self.density * self.hamiltonian).sum((1, 2))
 
     @property
     def energy(self) -> Tensor:
@@ -248,6 +253,24 @@ def two_centre_states(
         known, index, hamiltonian, (levels, occupations, density), found, energies, repulsion,
         converged,
     )  # fmt: skip
+
+
+def energy_pulls(
+    tables: TwoCentreTables, molecules: Molecules, *, scc: bool
+) -> NDArray[np.float64]:
+    """Forces of the energies of a `TwoCentreTransformer`, (N, 3, 5) in eV/Å."""
+    positions = torch.tensor(molecules.positions, requires_grad=True)
+    found = two_centre_states(tables, molecules, positions, scc=scc)
+    parts = (found.core_energy, found.charge_energy, found.repulsion, found.band_energy)
+    core, charge, repulsion, band = (_pull_of(part, positions) for part in parts)
+    pulls = [core, charge, repulsion, core + charge + repulsion, band]
+    return torch.stack(pulls, dim=-1).numpy()
+
+
+def _pull_of(energies: Tensor, positions: Tensor) -> Tensor:
+    if not energies.requires_grad:
+        return torch.zeros_like(positions)
+    return -torch.autograd.grad(energies.sum(), positions, retain_graph=True)[0]
 
 
 def _summarised(

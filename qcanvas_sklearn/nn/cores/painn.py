@@ -158,8 +158,9 @@ class PaiNN(nn.Module):
         distance = lengths(vectors)
         # Atoms that coincide have no direction, and slopes there have an end.
         directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+        source, target = edge_index
         edges = _Edges(
-            *edge_index, torch.cat([self.basis(distance), edge], dim=-1),
+            source, target, torch.cat([self.basis(distance), edge], dim=-1),
             self.cutoff_function(distance, self.cutoff),
             spherical_harmonics(directions, self.n_degrees),
         )  # fmt: skip
