@@ -4,8 +4,8 @@ On a 500-K trajectory (GFN2-xTB, ships with the package) every arm learns from t
 frames of one run for the same CPU seconds, and is tested on an independent run. On the small
 molecules every arm learns total energies from some of them, beside the composition, a kernel
 ridge on FCHL19, and two-centre physics of the same method (whose charges were fitted to small
-molecules, ethanol among them; a few share a formula with those of the test). Epochs are chosen by the seconds of the
-first ones. One thread.
+molecules, ethanol among them; a few share a formula with those of the test). Epochs are
+chosen by the seconds of the first ones. One thread.
 
 The peers are SchNet and PaiNN of schnetpack (``pip install schnetpack``, whose 2.1.1 pins an
 older torch; with a newer one it imports where ``torch.utils.data.dataloader.T_co`` is

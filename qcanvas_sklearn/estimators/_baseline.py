@@ -127,8 +127,9 @@ class RidgeBaseline:
     def predict(self, features: Array) -> Array:
         """What the features say of the targets, (n, t)."""
         _check(features)
+        mixed = features if self.mixed is None else features @ self.mixed
         return np.column_stack([
-            model.predict(features if j != self.energy else features @ self.mixed)
+            model.predict(mixed if j == self.energy else features)
             for j, model in enumerate(self.models)
         ])
 
@@ -157,8 +158,8 @@ def _mixed(slopes: Array, forces: Array) -> Array:
     """One mixture of the features that move atoms, and the others as they are, (k, l)."""
     known = np.isfinite(forces).all(axis=1)
     pulls = -slopes[known].reshape(-1, slopes.shape[2])
-    moving = pulls.any(axis=0)
-    out = np.zeros((len(moving), int(moving.any()) + int((~moving).sum())))
+    moving = np.asarray(pulls.any(axis=0))
+    out = np.zeros((slopes.shape[2], int(moving.any()) + int((~moving).sum())))
     out[~moving, int(moving.any()) :] = np.eye(int((~moving).sum()))
     if moving.any():
         sizes = np.sqrt((pulls[:, moving] ** 2).mean(axis=0))

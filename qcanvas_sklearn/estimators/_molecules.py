@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._validation import check_weight
-from ..inputs import InputSpec
+from ..inputs import InputSpec, MoleculeReader
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from ..structures import check_molecules, load_ase, looks_like_molecules
@@ -203,7 +203,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         size = self.scaler_.scale[self._energy_or_error()]
         forces, forces_std = self._summarised_forces(found[FORCES], size)
         if self.baseline_ is not None:
-            forces = forces + self.baseline_.forces(self.reader_.slopes(rows))
+            assert isinstance(self.reader_, MoleculeReader) and isinstance(rows, GraphRows)
+            forces = np.add(forces, self.baseline_.forces(self.reader_.slopes(rows)))
         return (*y, forces, forces_std) if return_std else (y, forces)
 
     def score_forces(
@@ -320,7 +321,7 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _slopes_known(self) -> bool:
         """Whether what is known beforehand has forces."""
-        if self.reader_.describer_ is None:
+        if not isinstance(self.reader_, MoleculeReader) or self.reader_.describer_ is None:
             return True
         fitted = getattr(self, "baseline_", None)
         return self._force_factor > 0 if fitted is None else fitted.energy is not None
@@ -421,7 +422,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         scaled = self._forces_left(rows) / size
         of_atom = np.repeat(data.blocks[0].weight, np.diff(rows.ptr))
         block = TargetBlock(scaled, of_atom, FORCES, "atom", self._force_factor)
-        return TrainingData(data.rows, [*data.blocks, block])
+        return TrainingData(replace(rows, slopes=None), [*data.blocks, block])
 
     def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         calibration = super()._calibrate(net, valid)
