@@ -3,8 +3,8 @@
 On a 500-K trajectory (GFN2-xTB, ships with the package) every arm learns from the first 200
 frames of one run for the same CPU seconds, and is tested on an independent run. On the small
 molecules every arm learns total energies from some of them, beside the composition, a kernel
-ridge on FCHL19, and two-centre physics of the same method (whose charges were fitted to other
-molecules, a few of which share a formula with these; ethanol is one of them). Epochs are
+ridge on FCHL19, and two-centre physics of the same method (whose charges were fitted to small
+molecules, ethanol among them; a few share a formula with those of the test). Epochs are
 chosen by the seconds of the first ones. One thread.
 
 The peers are SchNet and PaiNN of schnetpack (``pip install schnetpack``, whose 2.1.1 pins an
