@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "records.jsonl"
-    done = {(record["task"], record["arm"]) for record in load(path)}
+    done = {(r["task"], r["arm"]) for r in load(path) if "error" not in r}
     missing = [
         (task, arm) for task in args.tasks for arm in args.arms if (task, arm) not in done
     ]
