@@ -128,15 +128,12 @@ class Plain:
     ----------
     build : callable
         Makes the model, of "sum" or "mean": whether the target grows with the molecule.
-    trajectories : bool
-        Whether it is of use where all rows are of one composition.
     """
 
     build: Callable[[str], Any]
-    trajectories: bool = True
 
     def takes(self, case: Case) -> bool:
-        return self.trajectories or not case.has_forces
+        return True
 
     def fit(self, case: Case, seconds: float) -> Outcome:
         model = self.build("sum" if case.train.y.name == "total_energy_ev" else "mean")
@@ -172,7 +169,7 @@ def _two_centre(pooling: str) -> Any:
 ARMS: dict[str, Arm] = {
     "composition": Plain(_composition),
     "FCHL19 + kernel ridge": Plain(_kernel_ridge),
-    "two-centre + ridge": Plain(_two_centre, trajectories=False),
+    "two-centre + ridge": Plain(_two_centre),
     "schnetpack SchNet": Peer("SchNet"),
     "schnetpack PaiNN": Peer("PaiNN"),
     "SchNet": Network(SchNetRegressor),

@@ -6,20 +6,32 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from .._files import open_regular
 from .._npz import member_names
+from .._validation import take_rows
 from ..datasets import load_molecules, load_trajectory, read_npz
 from ..datasets._bundled import bundled_pairs
 from ..prediction._sources import SEPARATORS, load_pyarrow
 from ..structures import PAIR_COLUMNS, Molecules, PairData
 from ..targets import resolve_targets, target_units
 
-__all__ = ["DATA_HELP", "WORDS", "Data", "is_table", "open_data", "open_pairs", "open_record"]
+if TYPE_CHECKING:
+    from ..report._anatomy import Anatomy
+
+__all__ = [
+    "DATA_HELP",
+    "WORDS",
+    "Data",
+    "is_table",
+    "labelled_rows",
+    "open_data",
+    "open_record",
+]
 
 _DISTANCE = "distance_ang"
 
@@ -53,6 +65,15 @@ class Data:
     rows: Any
     record: PairData | Molecules | None
 
+    @classmethod
+    def of_record(cls, name: str, kind: str, record: PairData | Molecules) -> Data:
+        """The rows of a record."""
+        if isinstance(record, Molecules):
+            return cls(name, kind, record, record)
+        rows = pd.DataFrame(record.elements, columns=list(PAIR_COLUMNS), dtype=object)
+        rows[_DISTANCE] = record.bond_lengths
+        return cls(name, kind, rows, record)
+
     @property
     def of_molecules(self) -> bool:
         """Whether the rows are molecules."""
@@ -68,7 +89,7 @@ class Data:
         """The data in one line."""
         origin = getattr(self.record, "provenance", "")
         unit = "molecules" if self.of_molecules else "pairs"
-        name = "" if self.name in WORDS else f" {os.path.basename(self.name)}"
+        name = "" if self.name in ("", *WORDS) else f" {os.path.basename(self.name)}"
         text = f"{self.kind}{name}, {len(self.rows)} {unit}"
         return f"{text}: {origin}" if origin else text
 
@@ -144,6 +165,11 @@ def open_record(name: str) -> tuple[str, PairData | Molecules]:
         return "bundled molecules", load_molecules(return_X_y=True)[0]
     if name in WORDS:
         return f"bundled trajectory of {name}", load_trajectory(name, return_X_y=True)[0]
+    if Path(name).is_dir():
+        raise ValueError(
+            f"{name!r} is a directory; 'qcanvas build {name} OUT.npz' makes a file of DFTB+ "
+            "runs"
+        )
     if Path(name).suffix.lower() != ".npz":
         return "structures", Molecules.read(name)
     with open_regular(name) as file:
@@ -151,25 +177,11 @@ def open_record(name: str) -> tuple[str, PairData | Molecules]:
             members = member_names(file)
         except ValueError as error:
             raise ValueError(f"{name!r} cannot be read: {error}") from None
-    if "orbital_populations" in members:
-        return "PairData", PairData.load(name)
     if "ptr" in members:
         return "Molecules", Molecules.load(name)
+    if "positions" in members:
+        return "PairData", PairData.load(name)
     return "archive", read_npz(name)
-
-
-def open_pairs(name: str) -> tuple[str, PairData]:
-    """A record of pairs, and what kind of source it is.
-
-    Raises
-    ------
-    ValueError
-        If it is one of molecules.
-    """
-    kind, record = open_record(name)
-    if not isinstance(record, PairData):
-        raise ValueError(f"{name!r} holds molecules, not pairs")
-    return kind, record
 
 
 def open_data(name: str) -> Data:
@@ -186,12 +198,39 @@ def open_data(name: str) -> Data:
     """
     if is_table(name):
         return Data(name, "table", _read_table(name), None)
-    kind, record = open_record(name)
-    if isinstance(record, Molecules):
-        return Data(name, kind, record, record)
-    rows = pd.DataFrame(record.elements, columns=list(PAIR_COLUMNS), dtype=object)
-    rows[_DISTANCE] = record.bond_lengths
-    return Data(name, kind, rows, record)
+    return Data.of_record(name, *open_record(name))
+
+
+def labelled_rows(
+    data: Data, anatomy: Anatomy, target: Sequence[str] | None
+) -> tuple[Any, pd.DataFrame]:
+    """Rows that have a label of what a model predicts, and their labels.
+
+    Parameters
+    ----------
+    data : Data
+        The rows.
+    anatomy : Anatomy
+        The fitted model.
+    target : sequence of str or None
+        Names of what it predicts; None where the model knows.
+
+    Raises
+    ------
+    ValueError
+        If nobody knows what it predicts, or there is no label of it.
+    """
+    names = target or anatomy.target_names
+    if not names:
+        raise ValueError(
+            "the model does not hold the names of its targets; name them with --target out of "
+            + ", ".join(data.available)
+        )
+    labels = data.targets(names, classes=anatomy.is_classifier)
+    rows = labels.notna().any(axis=1).to_numpy().nonzero()[0]
+    if not len(rows):
+        raise ValueError(f"{data.name} has no label of {', '.join(labels)}")
+    return take_rows(data.rows, rows), labels.iloc[rows].reset_index(drop=True)
 
 
 def _read_table(name: str) -> pd.DataFrame:

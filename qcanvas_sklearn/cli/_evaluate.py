@@ -40,25 +40,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from .._validation import take_rows
     from ..report._anatomy import Anatomy
-    from ._data import open_data
+    from ._data import labelled_rows, open_data
     from ._models import load, on_device
     from ._scores import scores
 
     model = on_device(load(args.model), args.device)
     data, anatomy = open_data(args.data), Anatomy.of(model)
-    names = args.target or anatomy.target_names
-    if not names:
-        raise ValueError(
-            "the model does not hold the names of its targets; name them with --target out of "
-            + ", ".join(data.available)
-        )
-    labels = data.targets(names, classes=anatomy.is_classifier)
-    rows = labels.notna().any(axis=1).to_numpy().nonzero()[0]
-    if not len(rows):
-        raise ValueError(f"{data.name} has no label of {', '.join(labels)}")
-    chosen, y = take_rows(data.rows, rows), labels.iloc[rows].reset_index(drop=True)
+    chosen, y = labelled_rows(data, anatomy, args.target)
     predicted, std = _predicted(model, anatomy, chosen)
     if predicted.shape[1] != y.shape[1]:
         raise ValueError(f"the model has {predicted.shape[1]} targets, not {list(y)}")
@@ -66,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
     table = scores(y, predicted, units=data.units(list(y)), composition=composition, std=std)
     if getattr(anatomy.network, "force_weight", None) and data.has_forces:
         table = _with_forces(table, model, data.rows)
-    _show(args, data.what, table, len(rows))
+    _show(args, data.what, table, len(y))
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .._optional import require
 from ._command import Command
 from ._config import Names
 from ._console import say, shows_progress
@@ -93,15 +94,10 @@ def _cluster(address: str | None) -> Iterator[None]:
     if address is None:
         yield
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError(
-            "a Dask cluster needs distributed, which is not installed: pip install distributed"
-        ) from error
     import joblib
 
-    with Client(address), joblib.parallel_config(backend="dask"):
+    client = require("a Dask cluster", "distributed").Client
+    with client(address), joblib.parallel_config(backend="dask"):
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any
 
 from ._command import Command
 from ._console import say
@@ -12,19 +13,21 @@ __all__ = ["COMMAND"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
+    from ._data import DATA_HELP
     from ._models import MODEL_HELP
 
-    parser.add_argument("model", metavar="MODEL", help=f"model of element pairs: {MODEL_HELP}")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--out", metavar="FILE.html", required=True, help="page to write")
     parser.add_argument(
-        "--data", metavar="FILE", default="bundled",
-        help="labels to compare with: archive (.npz), file of PairData.save, or 'bundled' "
-        "for the bundled table (default)",
+        "--data", metavar="DATA",
+        help=f"rows with labels to compare with: {DATA_HELP} (default: what the model draws "
+        "pairs from, where it holds that, or bundled)",
     )  # fmt: skip
     parser.add_argument(
         "--rows",
         metavar="FILE",
-        help="text or CSV file of the pairs to evaluate, two symbols a line (default: all)",
+        help="text or CSV file of the pairs to evaluate out of a record, two symbols a line "
+        "(default: all)",
     )
     parser.add_argument(
         "--target", metavar="KEY", action="append",
@@ -43,22 +46,40 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from .._files import check_writable
     from ..report import model_report
-    from ..report._inputs import choose_pairs, labelled_pairs
-    from ._data import open_pairs
     from ._models import load
 
     check_writable(args.out)
     model = load(args.model)
-    kind, pairs = open_pairs(args.data)
-    source = kind if args.data == "bundled" else f"{kind} {os.path.basename(args.data)}"
-    data = f"{source}, {len(pairs)} pairs: {pairs.provenance or 'origin unknown'}"
+    X, y, data = _rows(args, model)
+    model_report(model, X, y, out=args.out, title=args.title, data=data, split=args.split_note)
+    unit = "molecules" if hasattr(X, "ptr") else "pairs"
+    say(f"{args.out}: report on {len(X)} {unit} written")
+    return 0
+
+
+def _rows(args: argparse.Namespace, model: Any) -> tuple[Any, Any, str]:
+    """What to evaluate a model on, its labels, and where they come from."""
+    from ..prediction._model import FittedModel
+    from ..report._anatomy import Anatomy
+    from ..report._inputs import choose_pairs, labelled_pairs
+    from ..structures import PairData
+    from ._data import Data, labelled_rows, open_data
+
+    anatomy = Anatomy.of(model)
+    if args.data is None and isinstance(anatomy.source, PairData):
+        data = Data.of_record("", "the data that the model draws from", anatomy.source)
+    else:
+        data = open_data(args.data or "bundled")
+    if not isinstance(data.record, PairData):
+        if args.rows is not None:
+            raise ValueError(f"--rows chooses pairs of a record, and {data.name} is none")
+        rows, y = labelled_rows(data, anatomy, args.target)
+        return FittedModel(model).take(rows), y, data.what
+    pairs, what = data.record, data.what
     if args.rows is not None:
         pairs = choose_pairs(pairs, args.rows)
-        data = f"pairs listed in {os.path.basename(args.rows)}, out of {data}"
-    X, y = labelled_pairs(model, pairs, args.target)
-    model_report(model, X, y, out=args.out, title=args.title, data=data, split=args.split_note)
-    say(f"{args.out}: report on {len(X)} pairs written")
-    return 0
+        what = f"pairs listed in {os.path.basename(args.rows)}, out of {what}"
+    return *labelled_pairs(model, pairs, args.target), what
 
 
 COMMAND = Command(

@@ -38,6 +38,9 @@ _LAYOUT = {
     "labels": Spec("O", ("n",)),
     "metadata": Spec("O", ("n",)),
     "pair_names": Spec("UO", ("n",), width=64),
+    # Not of the published layout, whose loaders leave them alone; see write_npz.
+    "orbital_populations": Spec("f", ("n", 2, N_ORBITALS), optional=True),
+    "quality": Spec("U", ("n",), optional=True),
 }
 # Images that are redrawn at a time take several times their memory.
 _REDRAWN_ROWS = 256
@@ -64,10 +67,12 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Pai
     Returns
     -------
     PairData
-        With `images` and `populations`; the archive has no orbital populations, which are
-        NaN. Charges are the valence electrons of the neutral atoms less the populations,
-        and NaN, with ``quality`` ``"charges-unknown"``, where they do not add up to the
-        total charge. Atoms in reverse order are exchanged, together with their images.
+        With `images` and `populations`. Orbital populations and `quality` are those that
+        :func:`write_npz` adds; the published archive has none, and they are NaN and
+        ``"ok"``. Charges are the valence electrons of the neutral atoms less the
+        populations, and NaN, with ``quality`` ``"charges-unknown"``, where they do not add
+        up to the total charge. Atoms in reverse order are exchanged, together with their
+        images.
 
     Raises
     ------
@@ -146,6 +151,8 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
     labels = _label_table(arrays["labels"])
     geometries = arrays["geometries"].astype(np.float64)
     images = arrays["images"]
+    n_rows = len(elements)
+    orbitals = arrays.get("orbital_populations", np.full((n_rows, 2, N_ORBITALS), np.nan))
     rank = alphabetical_rank()[atomic_numbers(elements)]
     reverse = rank[:, 0] > rank[:, 1]
     if reverse.any():
@@ -156,6 +163,7 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
         elements[reverse] = elements[reverse, ::-1]
         # A half turn about x keeps the first atom below the second.
         geometries[reverse] = geometries[reverse, ::-1] * [1, -1, -1, 1]
+        orbitals[reverse] = orbitals[reverse, ::-1]
         labels.loc[reverse, DIPOLE_LABELS[1:]] *= -1
     images.flags.writeable = False  # so that it is taken as it is, without a copy
     populations = geometries[..., 3]
@@ -163,14 +171,16 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
     return PairData(
         elements=elements,
         positions=geometries[..., :3],
-        orbital_populations=np.full((len(elements), 2, N_ORBITALS), np.nan),
+        orbital_populations=orbitals,
         charges=charges,
         dipole=labels[DIPOLE_LABELS].to_numpy(),
         labels=labels,
         provenance=provenance,
         images=images,
         populations=populations,
-        quality=np.where(np.isnan(charges[:, 0]), "charges-unknown", "ok"),
+        quality=np.where(
+            np.isnan(charges[:, 0]), "charges-unknown", arrays.get("quality", "ok")
+        ),
     )
 
 
@@ -238,8 +248,9 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
     """Write a file in the layout of the QuantumCanvas archive.
 
     The published loaders (``numpy.load(path, allow_pickle=True)``) read it unchanged, and
-    :func:`read_npz` without pickle. Orbital populations and `quality` have no place in
-    this layout; :meth:`PairData.save` keeps them.
+    :func:`read_npz` without pickle. Orbital populations and `quality` have no place in the
+    published layout. They are added as arrays of their own, which its loaders leave alone,
+    so that every estimator can learn from what :func:`read_npz` reads again.
 
     Parameters
     ----------
@@ -261,7 +272,8 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
     Å and population in electrons, shape (n, 2, 4); float64, where the archive rounds to
     float32), ``elements``, ``pair_names``, and one dict a row in ``labels`` (values are
     float, bool and str; NaN where missing) and ``metadata`` (dipole in atomic units,
-    energies in hartree, and the provenance).
+    energies in hartree, and the provenance). Added are ``orbital_populations`` (electrons,
+    shape (n, 2, 16)) and ``quality``.
 
     Examples
     --------
@@ -289,6 +301,8 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
             "labels": _object_array(_label_dicts(pairs)),
             "metadata": _object_array(_metadata_dicts(pairs)),
             "pair_names": pairs.names,
+            "orbital_populations": pairs.orbital_populations,
+            "quality": pairs.quality,
         },
     )
 

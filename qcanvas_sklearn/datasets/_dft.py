@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from .._optional import require
 from ..elements import SYMBOLS
 from ..targets import HARTREE_IN_EV
 from ._xtb_states import BOHR_ANG
@@ -90,17 +91,8 @@ def load_pyscf() -> ModuleType:
     ImportError
         If PySCF is not installed; the message says how to install it.
     """
-    try:
-        import pyscf
-        import pyscf.dft
-        import pyscf.gto
-        import pyscf.scf.dispersion
-    except ImportError as error:
-        raise ImportError(
-            "density functionals need PySCF, which is not installed: "
-            'pip install "qcanvas-sklearn[dft]" (wheels exist for Linux and macOS)'
-        ) from error
-    return pyscf
+    used = ("pyscf", "pyscf.dft", "pyscf.gto", "pyscf.scf.dispersion")
+    return require("a density functional", *used)
 
 
 def check_method(method: str) -> DftSettings:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import Bunch
-from tqdm.auto import tqdm
 
 from .. import _files
+from .._progress import tqdm
 from ..targets import resolve_targets
 from ._archive import DOI, read_archive
 from ._bunch import description, make_bunch

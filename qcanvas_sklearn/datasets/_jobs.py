@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from .._files import data_home
+from .._progress import tqdm
 from ..structures import save_atomically
 
 __all__ = ["Job", "Settings", "cache_directory", "chunks", "run_jobs"]

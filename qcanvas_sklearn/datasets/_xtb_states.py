@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_expit, logsumexp
 
+from .._optional import require
 from ..targets import DEBYE_PER_E_ANGSTROM, HARTREE_IN_EV
 
 __all__ = [
@@ -88,15 +89,7 @@ def load_tblite() -> ModuleType:
     ImportError
         If tblite is not installed; the message says how to install it.
     """
-    try:
-        import tblite.interface
-    except ImportError as error:
-        raise ImportError(
-            "xTB calculations need tblite, which is not installed: "
-            'pip install "qcanvas-sklearn[xtb]" (wheels exist for Linux x86_64 and macOS; '
-            "elsewhere, conda-forge has it)"
-        ) from error
-    return tblite.interface
+    return require("an xTB calculation", "tblite.interface")
 
 
 def tblite_version() -> str:

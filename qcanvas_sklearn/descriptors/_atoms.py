@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from inspect import signature
 from numbers import Real
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._optional import require
 from .._validation import check_choice
 from ..elements import symbols
 from ..structures import Molecules
@@ -33,17 +33,11 @@ _CUTOFF = {"soap": 5.0, "fchl19": 8.0}
 
 def _load(kind: str) -> tuple[Callable[..., Any], set[str]]:
     """The library's function for a kind, and its parameters that are not the user's."""
-    module, name, package, ours = {
-        "soap": ("dscribe.descriptors", "SOAP", "dscribe", _SOAP_OURS),
-        "fchl19": ("qmllib.representations", "generate_fchl19", "qmllib", _FCHL19_OURS),
+    module, name, ours = {
+        "soap": ("dscribe.descriptors", "SOAP", _SOAP_OURS),
+        "fchl19": ("qmllib.representations", "generate_fchl19", _FCHL19_OURS),
     }[kind]
-    try:
-        return getattr(import_module(module), name), ours
-    except ImportError as error:
-        raise ImportError(
-            f"kind={kind!r} needs {package}, which is not installed: "
-            'pip install "qcanvas-sklearn[descriptors]"'
-        ) from error
+    return getattr(require(f"kind={kind!r}", module), name), ours
 
 
 def check_atom_options(

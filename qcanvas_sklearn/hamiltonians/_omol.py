@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from .._files import open_regular
+from .._optional import require
 from ..structures import Molecules
 from ._basis import Basis
 from ._conventions import orbital_order, to_convention
@@ -90,7 +91,7 @@ def read_omol(
     >>> omol = read_omol("omol_csh_58k.h5", slice(100), basis=shells)  # doctest: +SKIP
     """
     shells = basis if isinstance(basis, Basis) else Basis(basis)
-    h5py = _load_h5py()
+    h5py = require("a file of OMol_CSH_58k", "h5py")
     open_regular(path).close()
     with reading(path, "OMol_CSH_58k"):
         with _opened(h5py, path) as file:
@@ -109,17 +110,6 @@ def read_omol(
             provenance=_PROVENANCE,
         )  # fmt: skip
     return Bunch(data=molecules, target=target, rows=taken)
-
-
-def _load_h5py() -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(
-            "files of OMol_CSH_58k need h5py, which is not installed: "
-            'pip install "qcanvas-sklearn[hdf5]"'
-        ) from error
-    return h5py
 
 
 def _opened(h5py: ModuleType, path: str | os.PathLike[str]) -> Any:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..datasets._bundled import bundled_pairs
 from ..datasets._xtb import xtb_source
 from ..datasets._xtb_states import MAX_Z as XTB_MAX_Z
-from ..elements import property_values, symbols, valence_orbital_populations
+from ..elements import MAX_Z, property_values, symbols, valence_orbital_populations
 from ..structures import PairData
+from ._drawing import distinct
 
 __all__ = ["SOURCES", "ResolvedPairs", "Resolver", "free_atoms", "get_resolver"]
 
@@ -30,10 +31,13 @@ class ResolvedPairs(NamedTuple):
         The data set.
     rows : ndarray of int64, shape (n,)
         Row of `pairs` for each requested pair; -1 where the source does not know it.
+    distance : ndarray of shape (n,) or None
+        Distances of the nuclei in Å that were asked for, where those of `pairs` are others.
     """
 
     pairs: PairData
     rows: NDArray[np.int64]
+    distance: NDArray[np.float64] | None = None
 
 
 Resolver = Callable[[NDArray[np.int64], "NDArray[np.float64] | None"], ResolvedPairs]
@@ -90,7 +94,17 @@ def _resolve_bundled(
 def _resolve_free_atoms(
     z: NDArray[np.int64], distance: NDArray[np.float64] | None
 ) -> ResolvedPairs:
-    return ResolvedPairs(free_atoms(z, distance), np.arange(len(z)))
+    # They are the same at any distance, so each pair of elements is looked up once.
+    n_codes = (MAX_Z + 1) ** 2
+    codes = z[:, 0] * (MAX_Z + 1) + z[:, 1]
+    found, rows = distinct(codes, n_codes)
+    lengths = None
+    if distance is not None:
+        lengths = np.empty(n_codes)
+        lengths[codes] = distance  # any one of its distances
+        lengths = lengths[found]
+    pairs = free_atoms(np.stack(np.divmod(found, MAX_Z + 1), axis=-1), lengths)
+    return ResolvedPairs(pairs, rows, distance)
 
 
 def _resolve_xtb(z: NDArray[np.int64], distance: NDArray[np.float64] | None) -> ResolvedPairs:

@@ -16,6 +16,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
 from .._validation import check_choice, read_observed
+from .._warnings import each_warning_once
 from ..metrics import get_scorer
 from ._model import TableModel, table_model
 
@@ -145,10 +146,11 @@ default="channels"
     scorer = get_scorer(name) if isinstance(name, str) else check_scoring(model, scoring=name)
     in_place = np.repeat(np.arange(len(values))[:, None], len(members), axis=1)
     baseline = scorer(model, in_place, values)
-    result = permutation_importance(
-        model, in_place, values, scoring=scorer, n_repeats=n_repeats,
-        random_state=random_state, n_jobs=n_jobs,
-    )  # fmt: skip
+    with each_warning_once():
+        result = permutation_importance(
+            model, in_place, values, scoring=scorer, n_repeats=n_repeats,
+            random_state=random_state, n_jobs=n_jobs,
+        )  # fmt: skip
     return pd.DataFrame(
         {
             "feature": list(members),

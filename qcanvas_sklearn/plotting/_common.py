@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._optional import require
 from ..targets import TARGETS
 
 if TYPE_CHECKING:
@@ -61,14 +62,7 @@ def require_matplotlib(display: type) -> Any:
 
     Called before anything is computed, so that nobody waits for an error.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{display.__name__} draws with matplotlib, which is not installed: "
-            'pip install "qcanvas-sklearn[plot]"'
-        ) from error
-    return plt
+    return require(display.__name__, "matplotlib.pyplot")
 
 
 @contextmanager

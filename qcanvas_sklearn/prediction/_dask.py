@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._optional import require
 from ._blocks import check_keep, kept_columns, predict_blocks
 from ._model import FittedModel
 
@@ -54,12 +55,7 @@ def predict_dask(
     >>> frame = dd.read_parquet("pairs/*.parquet")  # doctest: +SKIP
     >>> predict_dask(model, frame).to_parquet("predicted")  # doctest: +SKIP
     """
-    try:
-        from dask import delayed
-    except ImportError as error:
-        raise ImportError(
-            'dask.dataframe is not installed: pip install "dask[dataframe]"'
-        ) from error
+    delayed = require("predict_dask", "dask").delayed
     check_keep(keep)
     columns = [str(name) for name in frame.columns]
     fitted = FittedModel(model, return_std=return_std)

@@ -19,8 +19,8 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
-from tqdm.auto import tqdm
 
+from .._progress import tqdm
 from ._blocks import check_keep
 from ._journal import Journal
 from ._model import FittedModel

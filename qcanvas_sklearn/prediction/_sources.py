@@ -19,6 +19,7 @@ import joblib
 import pandas as pd
 
 from .._files import open_regular
+from .._optional import require
 from ..structures import Molecules, PairData, load_ase
 from ._blocks import facts_of, kept_columns
 from ._model import FittedModel
@@ -161,15 +162,7 @@ def load_pyarrow() -> Any:
     ImportError
         If it is not installed; the message says how to install it.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            "Parquet needs pyarrow, which is not installed: "
-            'pip install "qcanvas-sklearn[parquet]"'
-        ) from error
-    return pyarrow
+    return require("a Parquet file", "pyarrow", "pyarrow.parquet")
 
 
 # ------------------------------------------------------------------------- CSV

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_random_state
 
+from .._optional import require
 from .._validation import take_rows
 from ..inspection import channel_importance
 from ..metrics import masked_mae_over_mad
@@ -70,13 +71,7 @@ def drawing() -> Iterator[None]:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "a report draws with matplotlib, which is not installed: "
-            'pip install "qcanvas-sklearn[plot]"'
-        ) from error
+    plt = require("a report", "matplotlib.pyplot")
     with plt.ioff(), plt.style.context("default"):
         yield
 

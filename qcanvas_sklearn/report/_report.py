@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from .._files import check_writable, written_whole
+from .._warnings import each_warning_once
 from ..plotting._common import name_of
 from . import _facts
 from ._anatomy import Anatomy
 from ._evaluation import classify, read_rows, regress
 from ._figures import drawing
-from ._page import environment
+from ._page import ReportPage, environment
 
 __all__ = ["model_report"]
 
@@ -64,7 +65,7 @@ def model_report(
     Returns
     -------
     str
-        The page.
+        The page. A notebook shows it as it is, a prompt in one line.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def model_report(
     anatomy = Anatomy.of(estimator)
     page = environment().get_template("report.html")
     names, evaluation = anatomy.target_names or [], None
-    with drawing():
+    with drawing(), each_warning_once():
         if X is not None:
             rows = read_rows(anatomy, X, y)
             found = (classify if anatomy.is_classifier else regress)(anatomy, rows)
@@ -130,4 +131,4 @@ def model_report(
     if out is not None:
         with written_whole(out) as file:
             file.write(text.encode("utf-8", "replace"))
-    return text
+    return ReportPage(text)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .._files import replaced_whole
+from .._optional import require
 from .._validation import check_choice
 from ..targets import DEBYE_PER_E_ANGSTROM
 from ._molecules import Molecules
@@ -39,15 +40,7 @@ def load_ase() -> ModuleType:
     ImportError
         If it is not installed; the message says how to install it.
     """
-    try:
-        import ase
-        import ase.io
-    except ImportError as error:
-        raise ImportError(
-            "ase.Atoms and files of structures need ase, which is not installed: "
-            'pip install "qcanvas-sklearn[molecules]"'
-        ) from error
-    return ase
+    return require("reading or writing structures", "ase", "ase.io")
 
 
 def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from .._optional import require
 from ._ragged import atoms_of, pointers, rows_of_atoms
 
 __all__ = ["Neighbours", "closest_pairs", "neighbour_list"]
@@ -140,7 +141,8 @@ def neighbour_list(
         parts.append(_one_row(row, pairs, ptr, half))
     if periodic.any():
         assert cell is not None and pbc is not None
-        search = _load_vesin().NeighborList(cutoff=float(cutoff), full_list=True, n_threads=1)
+        vesin = require("finding neighbours in periodic structures", "vesin")
+        search = vesin.NeighborList(cutoff=float(cutoff), full_list=True, n_threads=1)
         for row in np.flatnonzero(periodic):
             xyz = positions[ptr[row] : ptr[row + 1]]
             i, j, shift = search.compute(xyz, cell[row], pbc[row], "ijS")
@@ -283,14 +285,3 @@ def _nearest_images(
         above = start + j > block[i]
         i, j = i[above], j[above]
         yield block[i], start + j, distance[i, j]
-
-
-def _load_vesin() -> Any:
-    try:
-        import vesin
-    except ImportError as error:
-        raise ImportError(
-            "neighbours in periodic structures need vesin, which is not installed: "
-            'pip install "qcanvas-sklearn[molecules]"'
-        ) from error
-    return vesin

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._optional import require
 from .._validation import check_choice
 from ..targets import EV_PER
 from ._molecules import Molecules
@@ -102,14 +103,7 @@ def _add_cells(found: dict[str, Any], items: list[Any]) -> None:
 
 def data_class() -> Any:
     """``torch_geometric.data.Data``, or an ImportError that says how to get it."""
-    try:
-        from torch_geometric.data import Data
-    except ImportError as error:
-        raise ImportError(
-            "PyG Data need torch-geometric, which is not installed: "
-            'pip install "qcanvas-sklearn[molecules]"'
-        ) from error
-    return Data
+    return require("PyG's Data", "torch_geometric.data").Data
 
 
 def data_of_molecules(molecules: Molecules) -> list[Any]:

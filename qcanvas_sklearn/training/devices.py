@@ -24,13 +24,13 @@ __all__ = [
 def resolve_device(device: str | torch.device, *, fallback: bool = False) -> torch.device:
     """The device that a specification stands for; ``"auto"`` is CUDA where present.
 
-    With `fallback`, the CPU stands in for CUDA where that is absent, with a warning: a
-    model from a GPU machine predicts on a laptop.
+    With `fallback`, the CPU stands in for a device that is absent, with a warning: a model
+    from a machine with two GPUs predicts on one with a single GPU, and on a laptop.
 
     Raises
     ------
     ValueError
-        If the specification is not one of torch's, or CUDA is asked for and absent.
+        If the specification is not one of torch's, or of a device that is absent.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,13 +40,29 @@ def resolve_device(device: str | torch.device, *, fallback: bool = False) -> tor
         raise ValueError(
             f"device={device!r} is not a device; use 'auto', 'cpu', 'cuda' or 'cuda:0'"
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        message = f"device={device!r} but torch finds no CUDA device"
+    count = _count(resolved.type)
+    if (resolved.index or 0) >= count:
+        name = resolved.type.upper()
+        found = f"{count or 'no'} {name} device" + "s" * (count > 1)
+        message = f"device={device!r} but torch finds {found}"
         if not fallback:
             raise ValueError(f"{message}; use 'auto' or 'cpu'")
-        warnings.warn(f"{message}; the CPU is used", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"{message}; the CPU is used (device='auto' takes what there is)",
+            UserWarning,
+            stacklevel=3,
+        )
         return torch.device("cpu")
     return resolved
+
+
+def _count(kind: str) -> int:
+    """How many devices of a kind there are."""
+    if kind == "cpu":
+        return 1
+    if kind == "cuda" and not torch.cuda.is_available():
+        return 0
+    return int(getattr(getattr(torch, kind, None), "device_count", int)())
 
 
 def precision(device: torch.device) -> torch.dtype:

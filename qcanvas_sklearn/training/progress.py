@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+from .._progress import tqdm
 
 if TYPE_CHECKING:
     from .engine import TrainingPlan

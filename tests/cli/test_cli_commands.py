@@ -19,6 +19,7 @@ from qcanvas_sklearn.cli import COMMANDS, main
 from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.structures import Molecules, PairData
 
+DATA = Path(__file__).parents[1] / "data"
 TINY = ["-p", "n_hidden=16", "-p", "max_epochs=2"]
 
 
@@ -94,6 +95,29 @@ def test_cross_validation_shows_errors_of_unseen_pairs_with_units(folder, capsys
     fitted = joblib.load(folder / "c.joblib").predict(table[["element_1", "element_2"]])
     within = np.nanmean(np.abs(fitted[:, 0] - table["e_g_ev"]))
     assert float(row["mae"]) > 1.05 * within
+
+
+def test_own_runs_become_a_model_and_a_page(tmp_path, capsys):
+    raw, archive, page = DATA / "dftbplus", tmp_path / "own.npz", tmp_path / "own.html"
+    assert run("build", raw, archive) == 0
+    words = ["-t", "e_g_ev", "-m", "pair_mlp", "-p", "unseen_elements=allow", *TINY]
+    assert run("fit", archive, "-o", tmp_path / "own.qcm", *words) == 0
+    assert run("report", tmp_path / "own.qcm", "--out", page) == 0
+    assert capsys.readouterr().err == ""
+    # What the model learned from is what it is compared with, and not the bundled table.
+    assert "the data that the model draws from, 12 pairs" in page.read_text(encoding="utf-8")
+    assert run("fit", raw, "-o", tmp_path / "x.qcm", "-t", "e_g_ev") == 2
+    assert "is a directory; 'qcanvas build" in capsys.readouterr().err
+
+
+def test_a_report_takes_the_labels_of_a_table(folder, pairs, capsys):
+    pairs[["element_1", "element_2", "e_g_ev"]][:20].to_csv(folder / "few.csv", index=False)
+    page, words = folder / "few.html", ["--data", folder / "few.csv"]
+    assert run("report", folder / "gap.joblib", "--out", page, *words) == 0
+    assert "report on 19 pairs written" in capsys.readouterr().out
+    assert "table few.csv, 20 pairs" in page.read_text(encoding="utf-8")
+    assert run("report", folder / "gap.joblib", "--out", page, *words, "--rows", page) == 2
+    assert "--rows chooses pairs of a record" in capsys.readouterr().err
 
 
 def test_distances_are_inputs_unless_they_are_targets(pairs, tmp_path):

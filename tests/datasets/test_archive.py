@@ -26,6 +26,7 @@ NAMES = [
 ]  # fmt: skip
 N = len(NAMES)
 MEMBERS = ("images", "geometries", "elements", "labels", "metadata", "pair_names")
+ADDED = ("orbital_populations", "quality")
 PICKLED = ("elements", "labels", "metadata", "pair_names")
 
 
@@ -119,9 +120,19 @@ def test_round_trip(pairs, written):
     np.testing.assert_allclose(read.charges, pairs.charges, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(read.dipole, pairs.dipole)
     np.testing.assert_array_equal(read.images.view("u4"), pairs.images.view("u4"))
-    assert np.isnan(read.orbital_populations).all()
+    np.testing.assert_array_equal(read.orbital_populations, pairs.orbital_populations)
     assert read.provenance == pairs.provenance
-    assert set(read.quality) == {"ok"}
+    np.testing.assert_array_equal(read.quality, pairs.quality)
+
+
+def test_what_the_published_layout_lacks_is_kept_in_arrays_of_its_own(pairs, path, members):
+    flagged = replace(pairs, quality=["doubtful", *["ok"] * (len(pairs) - 1)])
+    write_npz(flagged, path)
+    np.testing.assert_array_equal(read_npz(path).quality, flagged.quality)
+    pack(path, {name: data for name, data in members.items() if name not in ADDED})
+    bare = read_npz(path)
+    assert np.isnan(bare.orbital_populations).all() and set(bare.quality) == {"ok"}
+    assert len(bare) == len(pairs)
 
 
 def test_charges_follow_from_the_populations_of_every_bundled_pair(path):
@@ -130,7 +141,7 @@ def test_charges_follow_from_the_populations_of_every_bundled_pair(path):
     write_npz(replace(bundled, images=blank), path)
     read = read_npz(path)
     np.testing.assert_allclose(read.charges, bundled.charges, rtol=0, atol=1e-6)
-    assert set(read.quality) == {"ok"}
+    np.testing.assert_array_equal(read.quality, bundled.quality)
 
 
 def test_images_are_rendered_where_there_are_none(pairs, path):
@@ -141,7 +152,7 @@ def test_images_are_rendered_where_there_are_none(pairs, path):
 def test_published_loaders_read_what_is_written(pairs, written):
     with np.load(written, allow_pickle=True) as file:
         arrays = {name: file[name] for name in file.files}
-    assert sorted(arrays) == sorted(MEMBERS)
+    assert set(arrays) == {*MEMBERS, *ADDED}
     assert arrays["images"].dtype == np.float32 and arrays["images"].shape == (N, 10, 32, 32)
     assert arrays["geometries"].dtype == np.float64
     np.testing.assert_array_equal(arrays["geometries"][:, :, :3], pairs.positions)
@@ -226,6 +237,7 @@ def test_atoms_in_reverse_order_are_exchanged_with_their_images(pairs, path, mem
         | {
             "images": numbers(render(turned)),
             "geometries": numbers(geometries[:, ::-1] * [1, -1, -1, 1]),
+            "orbital_populations": numbers(pairs.orbital_populations[:, ::-1]),
             "elements": numbers(pairs.elements[:, ::-1]),
             "labels": objects(labels),
             "pair_names": numbers(["_".join(row) for row in pairs.elements[:, ::-1]]),
@@ -236,6 +248,8 @@ def test_atoms_in_reverse_order_are_exchanged_with_their_images(pairs, path, mem
     assert read.names.tolist() == NAMES
     np.testing.assert_array_equal(read.positions[hetero], pairs.positions[hetero])
     np.testing.assert_allclose(read.charges[hetero], pairs.charges[hetero], atol=1e-6)
+    orbitals = read.orbital_populations[hetero]
+    np.testing.assert_array_equal(orbitals, pairs.orbital_populations[hetero])
     np.testing.assert_array_equal(read.dipole[hetero], pairs.dipole[hetero])
     np.testing.assert_allclose(read.images[hetero], pairs.images[hetero], atol=2e-5)
 
@@ -254,7 +268,7 @@ def test_populations_that_do_not_add_up_give_no_charges(pairs, path, members):
     pack(path, members | {"geometries": numbers(geometries)})
     read = read_npz(path)
     assert np.isnan(read.charges).all(axis=1).nonzero()[0].tolist() == [3]
-    assert read.quality[3] == "charges-unknown" and read.quality[2] == "ok"
+    assert read.quality[3] == "charges-unknown" and read.quality[2] == pairs.quality[2]
 
 
 def _relabelled(key, value):

@@ -440,16 +440,23 @@ def test_bad_parameters_are_named(model, few_images, energy, name, value):
         model.set_params(**{name: value}).fit(few_images, energy)
 
 
-def test_cuda_is_refused_in_fit_and_replaced_in_predict(model, few_images, energy):
-    if torch.cuda.is_available():
-        pytest.skip("this machine has CUDA")
-    with pytest.raises(ValueError, match="no CUDA device"):
-        clone(model).set_params(device="cuda").fit(few_images, energy)
+def test_an_absent_device_is_refused_in_fit_and_replaced_in_predict(
+    model, few_images, energy, monkeypatch
+):
     model.fit(few_images, energy)
     expected = model.predict(few_images)
-    model.set_params(device="cuda")
-    with pytest.warns(UserWarning, match="the CPU is used"):
-        assert np.array_equal(model.predict(few_images), expected)
+    for device, found, n_gpus in [
+        ("cuda", "no CUDA device", 0), ("cuda:1", "1 CUDA device", 1),
+        ("mps", "no MPS device", 0), ("xpu:0", "no XPU device", 0),
+    ]:  # fmt: skip
+        monkeypatch.setattr("torch.cuda.is_available", lambda n=n_gpus: n > 0)
+        for kind in ("cuda", "mps", "xpu"):
+            monkeypatch.setattr(f"torch.{kind}.device_count", lambda n=n_gpus: n)
+        with pytest.raises(ValueError, match=found):
+            clone(model).set_params(device=device).fit(few_images, energy)
+        with pytest.warns(UserWarning, match=rf"{found}.*the CPU is used.*device='auto'"):
+            predicted = model.set_params(device=device).predict(few_images)
+        assert np.array_equal(predicted, expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("hdf5", "plot", "xtb", "dft", "molecules", "descriptors", "test")
+EXTRAS = ("hdf5", "plot", "parquet", "dask", "xtb", "dft", "molecules", "descriptors", "test")
 
 
 def pinned(name):
@@ -20,7 +20,7 @@ def bounds():
     """(name, lower bound) of every requirement of the package and of its extras."""
     extras = [line for extra in EXTRAS for line in PROJECT["optional-dependencies"][extra]]
     for line in [*PROJECT["dependencies"], *extras]:
-        yield re.fullmatch(r"([\w.-]+)>=([\d.]+)(?:;.*)?", line).groups()
+        yield re.fullmatch(r"([\w.-]+)(?:\[\w+\])?>=([\d.]+)(?:;.*)?", line).groups()
 
 
 def release(text):

@@ -2,10 +2,13 @@
 
 To be run where a network or the format has changed on purpose:
 ``PYTHONPATH=.:tests python tests/persistence/make_golden_models.py``. What did not change
-comes out as it was, to the last byte, on the machine that wrote it.
+comes out as it was, to the last byte, on the machine that wrote it. With names as arguments
+only these are written, as for a family that has joined ``NAMES``, and the others stay the
+files of the version that wrote them.
 """
 
 import gzip
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,15 +34,20 @@ NAMES = (
 )  # fmt: skip
 
 
-def main() -> None:
+def main(names: tuple[str, ...]) -> None:
     """Fit, save, and write down what the files say."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
+    kept = {*NAMES} - {*names}
+    for old in FOLDER.glob("*.safetensors.gz"):
+        if old.name.partition(".")[0] not in kept:
+            old.unlink()
     answers = {}
+    if kept:
+        with np.load(FOLDER / "answers.npz") as written:
+            answers = {key: written[key] for key in written if key.split()[0] in kept}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        for name in NAMES:
+        for name in names:
             case = cases()[name]
             for model in _networks_in(case.model, set()):
                 model.history_["seconds"] = 0.0  # no two fits take the same
@@ -50,8 +58,8 @@ def main() -> None:
                 answers[f"{name} {what}"] = answer
     np.savez_compressed(FOLDER / "answers.npz", **answers)
     size = sum(path.stat().st_size for path in FOLDER.iterdir())
-    print(f"{len(NAMES)} models, {size / 1000:.0f} kB")
+    print(f"{len(names)} models written; {size / 1000:.0f} kB in all")
 
 
 if __name__ == "__main__":
-    main()
+    main(tuple(sys.argv[1:]) or NAMES)

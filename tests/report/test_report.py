@@ -519,6 +519,12 @@ def test_arguments_that_do_not_match(ridge, few_pairs):
         model_report(ridge, X, y[["distance_ang", "chi_ev"]])
 
 
+def test_a_page_is_one_line_at_a_prompt_and_a_frame_in_a_notebook(gap_page):
+    assert len(repr(gap_page)) < 100 and repr(gap_page).startswith("<report 'GATv2Regressor: ")
+    frame = Page(gap_page._repr_html_())
+    assert frame.seen == ["iframe"] and dict(frame.attributes)["srcdoc"] == gap_page
+
+
 def test_without_matplotlib_the_error_says_what_to_install(ridge, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)

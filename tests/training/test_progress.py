@@ -1,5 +1,8 @@
 """How a fit shows how far it is: one bar, whatever it trains."""
 
+import subprocess
+import sys
+
 import pytest
 
 from qcanvas_sklearn import (
@@ -97,3 +100,17 @@ def test_what_is_no_pair_leaves_tight_binding_out_of_the_bar(regression_table, b
     model.fit(*regression_table)
     (bar,) = bars
     assert {total for *_, total in bar.seen} == {2}
+
+
+def test_a_notebook_without_widgets_is_not_warned():
+    code = (
+        "import sys, types\n"
+        "class Shell: config = {'IPKernelApp': {}}\n"
+        "sys.modules['IPython'] = types.SimpleNamespace(get_ipython=Shell)\n"
+        "sys.modules['ipywidgets'] = sys.modules['IPython.html.widgets'] = None\n"
+        "from qcanvas_sklearn._progress import tqdm\n"
+        "print(tqdm.__module__)\n"
+    )
+    command = [sys.executable, "-W", "always", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == "" and done.stdout.strip().startswith("tqdm.")
