@@ -166,36 +166,34 @@ def _two_centre(pooling: str) -> Any:
     return make_pipeline(TwoCentreTransformer(), RidgeCV(np.logspace(-4, 4, 33)))
 
 
+#: The default of 0.001 learns too slowly in so few steps: SchNet errs by 88 meV/Å on
+#: validation frames of ethanol after 100 epochs, and by 54 with this one.
+FAST = {"lr": 3e-3}
 ARMS: dict[str, Arm] = {
     "composition": Plain(_composition),
     "FCHL19 + kernel ridge": Plain(_kernel_ridge),
     "two-centre + ridge": Plain(_two_centre),
     "schnetpack SchNet": Peer("SchNet"),
     "schnetpack PaiNN": Peer("PaiNN"),
-    "SchNet": Network(SchNetRegressor),
-    "GotenNet": Network(GotenNetRegressor, {"lr": 3e-3}),
+    "SchNet": Network(SchNetRegressor, FAST),
     "EGNN": Network(EGNNRegressor),
-    "SchNet on two-centre": Network(SchNetRegressor, {"baseline": "two-centre"}),
-    "GotenNet on two-centre": Network(
-        GotenNetRegressor, {"lr": 3e-3, "baseline": "two-centre"}
-    ),
+    "GotenNet": Network(GotenNetRegressor, FAST),
+    "SchNet on two-centre": Network(SchNetRegressor, {**FAST, "baseline": "two-centre"}),
+    "GotenNet on two-centre": Network(GotenNetRegressor, {**FAST, "baseline": "two-centre"}),
 }
 #: Other settings, compared with those above on validation frames.
-ARMS |= {
-    "SchNet, 16 radial": Network(SchNetRegressor, {"n_radial": 16}),
-    **{
-        f"GotenNet, {name}": Network(GotenNetRegressor, {"lr": 3e-3, **options})
-        for name, options in {
-            "12 radial": {"n_radial": 12},
-            "degree 1": {"n_degrees": 1},
-            "degree 3": {"n_degrees": 3, "n_radial": 12},
-            "3 layers": {"n_layers": 3, "n_radial": 12},
-            "batches of 5": {"batch_size": 5, "n_radial": 12},
-            "narrow": {"n_hidden": 32, "n_radial": 12},
-            "force_weight 1": {"force_weight": 1.0, "n_radial": 12},
-        }.items()
-    },
+SETTINGS: dict[str, tuple[type, dict[str, Any]]] = {
+    "SchNet, lr 0.001": (SchNetRegressor, {"lr": 1e-3}),
+    "SchNet, lr 0.01": (SchNetRegressor, {"lr": 1e-2}),
+    "GotenNet, lr 0.001": (GotenNetRegressor, {"lr": 1e-3}),
+    "GotenNet, 48 radial": (GotenNetRegressor, {"n_radial": 48}),
+    "GotenNet, degree 1": (GotenNetRegressor, {"n_degrees": 1}),
+    "GotenNet, degree 3": (GotenNetRegressor, {"n_degrees": 3}),
+    "GotenNet, 3 layers": (GotenNetRegressor, {"n_layers": 3}),
+    "GotenNet, batches of 5": (GotenNetRegressor, {"batch_size": 5}),
+    "GotenNet, 32 hidden": (GotenNetRegressor, {"n_hidden": 32}),
 }
+ARMS |= {name: Network(cls, {**FAST, **options}) for name, (cls, options) in SETTINGS.items()}
 
 
 def errors(model: Predicts, part: Part) -> dict[str, float]:
