@@ -402,9 +402,8 @@ class NetEstimator(CaptionedEstimator):
         if (validation[0] is None) != (validation[1] is None):
             raise ValueError("X_val and y_val must be passed together")
         calibrates = self._calibrates and self.n_members > 1
-        every = np.arange(len(rows))
         if validation[0] is not None or not (plan.patience is not None or calibrates):
-            return every, every[:0]
+            return np.arange(len(rows)), np.arange(0)
         groups, members = self.reader_.groups(rows), self.reader_.members(rows)
         if len(rows) and (groups == groups[0]).all():
             groups = rows.keys()  # of one trajectory there is nothing but its own frames
