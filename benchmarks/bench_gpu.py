@@ -1,10 +1,12 @@
 """Training and prediction of every family on one device, in one table.
 
-For each family, with default settings on pairs: milliseconds of an epoch (batches of 64),
-of one step, and of a forward pass of one batch; pairs a second of ``predict`` end to end
-from element symbols, and of the network alone in single precision. Above the table stand
-the name of the device and what it allows at best: the time of launching the smallest
-operation, and the rate at which it copies memory.
+For each family, with default settings on pairs: milliseconds of an epoch (batches of 64)
+whose steps are asked for one operation at a time, of one whose steps are recorded once and
+replayed (on CUDA; elsewhere the two are the same), of recording them, of one replayed step,
+and of a forward pass of one batch; pairs a second of ``predict`` end to end from element
+symbols, and of the network alone in single precision. Above the table stand the name of the
+device and what it allows at best: the time of launching the smallest operation, and the rate
+at which it copies memory.
 
 The device is waited for before and after everything that is timed. It runs with
 ``--device cpu`` too.
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 
 import qcanvas_sklearn
 from qcanvas_sklearn import load_pairs
@@ -77,16 +80,23 @@ def device_name(device: torch.device) -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
+class Listener(Callback):
+    """Any callback of a user's own makes a training ask for every operation by itself."""
+
+
 def measured(
-    name: str, pairs: Any, y: Any, device: torch.device, epochs: int, rows_alone: int
-) -> list[float]:
+    name: str, pairs: Any, y: Any, device: torch.device, epochs: int, rows_alone: int,
+    predicted: int,
+) -> list[float]:  # fmt: skip
     """One line of the table."""
     model = getattr(qcanvas_sklearn, f"{name}Regressor")(
-        max_epochs=1, batch_size=BATCH_SIZE, device=str(device), random_state=0
-    ).fit(pairs, y)
-    model.set_params(max_epochs=epochs)
-    model.fit(pairs, y)
-    epoch = float(model.history_["seconds"].median())
+        max_epochs=epochs, batch_size=BATCH_SIZE, device=str(device), random_state=0
+    )
+    model.set_params(callbacks=[Listener()]).fit(pairs, y)
+    eager = float(model.history_["seconds"].iloc[1:].median())
+    model.set_params(callbacks=None).fit(pairs, y)
+    epoch = float(model.history_["seconds"].iloc[1:].median())
+    recording = float(model.history_["seconds"].iloc[0]) - epoch
     rows = model.reader_.read(model, pairs)
     network = model.net_.module_.to(device).eval()
     inputs = rows.to(device)
@@ -96,11 +106,12 @@ def measured(
         many = inputs.batch(torch.arange(rows_alone, device=device) % len(rows))
         alone = seconds(lambda: network(**many), device)
     network.to("cpu")
-    end_to_end = seconds(lambda: model.predict(pairs), device)
+    asked = np.resize(pairs, (predicted, 2))
+    end_to_end = seconds(lambda: model.predict(asked), device)
     steps = -(-len(pairs) // BATCH_SIZE)
     return [
-        epoch * 1e3, epoch / steps * 1e3, forward * 1e3, len(pairs) / end_to_end,
-        rows_alone / alone,
+        eager * 1e3, epoch * 1e3, recording * 1e3, epoch / steps * 1e3, forward * 1e3,
+        predicted / end_to_end, rows_alone / alone,
     ]  # fmt: skip
 
 
@@ -111,6 +122,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rows-alone", type=int, default=None,
                         help="rows of the network alone; 65,536 on CUDA, else 256")  # fmt: skip
+    parser.add_argument("--predicted", type=int, default=2280,
+                        help="rows of a prediction; a hundred times as many show its speed "
+                             "where the device waits for the host")  # fmt: skip
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     args = parser.parse_args()
     device = resolve_device(args.device)
@@ -121,12 +135,13 @@ def main() -> None:
     print(f"{device_name(device)}, torch {torch.__version__}; an operation takes "
           f"{launch:.1f} us at least, memory is copied at {bandwidth:,.0f} GB/s")  # fmt: skip
     print(f"{len(pairs)} pairs in batches of {BATCH_SIZE}")
-    heads = ("epoch, ms", "step, ms", "forward, ms", "predict, /s", "alone, /s")
+    heads = ("eager, ms", "epoch, ms", "record, ms", "step, ms", "forward, ms", "predict, /s",
+             "alone, /s")  # fmt: skip
     print(f"{'':18s}" + "".join(f"{head:>13s}" for head in heads))
     for name in args.models:
-        line = measured(name, pairs, y, device, args.epochs, rows_alone)
-        print(f"{name:18s}{line[0]:13.0f}{line[1]:13.2f}{line[2]:13.2f}"
-              f"{line[3]:13,.0f}{line[4]:13,.0f}", flush=True)  # fmt: skip
+        line = measured(name, pairs, y, device, args.epochs, rows_alone, args.predicted)
+        print(f"{name:18s}{line[0]:13.0f}{line[1]:13.1f}{line[2]:13.0f}{line[3]:13.2f}"
+              f"{line[4]:13.2f}{line[5]:13,.0f}{line[6]:13,.0f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

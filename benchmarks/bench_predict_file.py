@@ -1,13 +1,13 @@
 """Predicting a file that fits no memory: rows a second, peak memory, and what 10^9 rows cost.
 
 A CSV file of pairs at several distances goes through ``predict_file``, as ``qcanvas predict``
-calls it, into another. The model sees elements, distances and free atoms
+calls it, into another, CSV or Parquet. The model sees elements, distances and free atoms
 (``PairImageTransformer("free-atom")``): a small `PairMLPRegressor` or `GATv2Regressor`, fitted
 on a few pairs only, as its weights do not change what a prediction takes. The network alone is
 timed beside it, on the rows of one block that are read and drawn already.
 
 Usage: ``python benchmarks/bench_predict_file.py [--rows 5000000] [--model pair_mlp]
-[--block-size 5000] [--n-jobs 1]``
+[--block-size 5000] [--n-jobs 1] [--to csv]``
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="pair_mlp")
     parser.add_argument("--block-size", type=int, default=5000)
     parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--to", choices=("csv", "parquet"), default="csv")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder, "pairs.csv"), Path(folder, "predicted.csv")
+        source, out = Path(folder, "pairs.csv"), Path(folder, f"predicted.{args.to}")
         write_rows(source, args.rows)
         model = fitted(args.model)
         predict_file(model, load_pairs().pairs[:200], Path(folder, "warm.csv"))
@@ -96,8 +97,9 @@ def main() -> None:
     # Of other processes the CPU time is not known here: wall time is theirs.
     seconds, what = (cpu, "CPU s") if args.n_jobs == 1 else (wall, "s")
     billion = 1e9 * seconds / n
-    print(f"{args.model}: {n} rows in blocks of {args.block_size}, n_jobs={args.n_jobs}, "
-          f"{torch.get_num_threads()} threads, torch {torch.__version__}")  # fmt: skip
+    print(f"{args.model}: {n} rows from csv to {args.to} in blocks of {args.block_size}, "
+          f"n_jobs={args.n_jobs}, {torch.get_num_threads()} threads, "
+          f"torch {torch.__version__}")  # fmt: skip
     print(f"wall {wall:.0f} s, {seconds:.0f} {what}: {n / seconds:,.0f} rows/{what}; "
           f"network alone {alone:,.0f} rows/CPU s")  # fmt: skip
     print(f"peak memory {peak_mb():.0f} MB, before the first row {before:.0f} MB")

@@ -5,8 +5,9 @@ and their PBE/def2-SVP Hamiltonians by PySCF, as in the set that is common in th
 (doi:10.1038/s41467-019-12875-2), whose own frames come from another trajectory. Needs
 ``pip install ase tblite pyscf``.
 
-Usage: ``python benchmarks/make_water.py [--frames 500] [--out water.npz] [--n-jobs 1]``
-(some 4 minutes of one core)
+Usage: ``python benchmarks/make_water.py [--frames 500] [--out water.npz]
+[--superposed guess.npz] [--n-jobs 1]`` (some 4 minutes of one core); the second file has the
+Hamiltonians of superposed atoms, for machines that have no PySCF to compute them
 """
 
 from __future__ import annotations
@@ -62,11 +63,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("water.npz"))
+    parser.add_argument("--superposed", type=Path)
     parser.add_argument("--n-jobs", type=int, default=1)
     args = parser.parse_args()
     started = time.perf_counter()
     made = make(args.frames, args.n_jobs)
     made.save(args.out)
+    if args.superposed:
+        frames = made.molecules
+        compute_hamiltonians(frames, method=METHOD, state="minao", n_jobs=args.n_jobs).save(
+            args.superposed
+        )
     seconds = time.perf_counter() - started
     print(f"{made}\n{args.out}: {args.out.stat().st_size / 1e3:.0f} kB, {seconds:.0f} s")
 

@@ -6,7 +6,15 @@ A random 80/10/10 split of the 2,850 bundled pairs for each seed; a model learns
 80 % and is measured on the last 10 %. Every finished fit is a small file in ``OUT/cells``:
 an interrupted run goes on where it stopped, and changed settings or another version of the
 package fit anew. (A change of code alone is not noticed: delete the files of the models that
-it concerns.) The results are ``OUT/table.csv`` and ``OUT/table.md``.
+it concerns.) The results are ``OUT/table.csv`` and ``OUT/table.md``. The tight binding of a
+`QCanvasRegressor` is that of the `TightBindingRegressor` with the same inputs, where both are
+asked for: it is fitted once, and its seconds count for both.
+
+With ``--records FILE`` every cell is also a line of one file, written by the process that
+fitted it; cells that are in it count as finished. So another machine can fit them:
+
+    python benchmarks/run_table.py --models tight_binding qcanvas --device cpu --n-jobs 6
+        --minutes 7 --out /tmp/table --records cells.jsonl
 
 With ``--backend dask`` the fits run on a cluster of processes of this machine, or on that of
 ``--scheduler``, whose workers need `qcanvas_sklearn` installed; start them with one thread
@@ -22,11 +30,15 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 
+import journal
 from joblib import Parallel, delayed, parallel_config
-from table.cells import Cell, Outcome, attempt, load, save
+from table.cells import Cell, Outcome, attempt, cell_of, load, save
+from table.chains import chains_of, run_chain
 from table.models import INPUTS, MODELS
 from table.report import long_table, markdown
 
@@ -61,6 +73,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--device", default="auto", help="device of the networks")
     add("--max-epochs", type=int, help="epochs of the networks in place of their defaults")
     add("--limit-rows", type=int, help="number of pairs, for a trial")
+    add("--minutes", type=float, default=float("inf"), help="no fit begins later than this")
+    add("--records", type=Path, metavar="FILE", help="finished cells, read and added to")
     add("--out", type=Path, default=HERE / "results" / "table")
     parser.set_defaults(mode="joint")
     args = parser.parse_args(argv)
@@ -120,10 +134,13 @@ def workers(args: argparse.Namespace) -> Iterator[None]:
 def fit_all(cells: Sequence[Cell], args: argparse.Namespace) -> list[Outcome]:
     """Fit the cells, write each as soon as it is there, and return those that failed."""
     failed = []
+    end = time() + 60 * args.minutes
     with workers(args):
         parallel = Parallel(return_as="generator_unordered", batch_size=1)
-        outcomes = parallel(delayed(attempt)(cell) for cell in cells)
-        for done, outcome in enumerate(outcomes, start=1):
+        chains = parallel(
+            delayed(run_chain)(part, attempt, args.records, end) for part in chains_of(cells)
+        )
+        for done, outcome in enumerate(chain.from_iterable(chains), start=1):
             cell, record, error = outcome
             name = f"[{done}/{len(cells)}] {cell.model}, seed {cell.seed}"
             if record is None:
@@ -164,6 +181,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"run_table.py: {error.args[0]}", file=sys.stderr)
         return 2
     folder.mkdir(parents=True, exist_ok=True)
+    for record in journal.read(args.records) if args.records else ():
+        path = paths.get(cell_of(record))
+        if path is not None and not path.exists():
+            save(record, path)
     missing = [cell for cell, path in paths.items() if not path.exists()]
     print(f"{len(cells)} cells, {len(cells) - len(missing)} finished before", flush=True)
     failed = [

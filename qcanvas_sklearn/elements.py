@@ -189,6 +189,8 @@ def atomic_numbers(symbols: ArrayLike) -> NDArray[np.int64]:
     >>> atomic_numbers(["Ag", "Al"])
     array([47, 13])
     """
+    if isinstance(symbols, np.ndarray) and symbols.dtype.kind == "U":
+        return _numbers_of_text(symbols)
     array = np.asarray(symbols, dtype=object)
     entries = array.ravel().tolist()
     try:
@@ -196,6 +198,26 @@ def atomic_numbers(symbols: ArrayLike) -> NDArray[np.int64]:
     except TypeError:  # what cannot be looked up, as a list
         flat = [_Z_OF_SYMBOL.get(s, 0) if isinstance(s, str) else 0 for s in entries]
     return np.array(flat, dtype=np.int64).reshape(array.shape)
+
+
+@lru_cache(maxsize=1)
+def _number_by_letters() -> NDArray[np.int64]:
+    """Atomic numbers by the codes of the first letter and of the second, 0 without one."""
+    table = np.zeros((128, 128), dtype=np.int64)
+    for symbol, z in _Z_OF_SYMBOL.items():
+        table[ord(symbol[0]), ord(symbol[1]) if len(symbol) > 1 else 0] = z
+    return table
+
+
+def _numbers_of_text(array: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Atomic numbers of an array of text, by its letters and not one by one."""
+    text = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    letters = text.reshape(-1, 1).view(np.uint32)
+    # No symbol has the last letter of the table.
+    first, second = (np.minimum(letters[:, k : k + 1].sum(axis=1), 127) for k in (0, 1))
+    z = _number_by_letters()[first, second]
+    z[letters[:, 2:].any(axis=1)] = 0
+    return z.reshape(array.shape)
 
 
 def symbols(z: ArrayLike) -> NDArray[np.str_]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from qcanvas_sklearn.hamiltonians import TwoCentreTables
 
 #: Families whose networks take molecules as well.
 GRAPHS = ("schnet", "gatv2", "egnn", "dimenet", "faenet", "gotennet")
+#: What the molecule kernel is computed by; not compiled for every platform.
+HAS_QMLLIB = find_spec("qmllib") is not None
 SMALL = {"n_hidden": 8, "max_epochs": 1, "random_state": 0}
 
 
@@ -142,10 +145,12 @@ def _on_molecules():
     yield "schnet-baseline", Case(ridge, (X, y["e_g_ev"]), X[:4])
     tables = _coarse_tables()
     labels = tables.hamiltonians(X[:6])
-    hamiltonians = q.HamiltonianRegressor(
-        "two-centre", tables, n_layers=1, n_heads=2, n_channels=2, n_radial=8, **SMALL
-    )
-    yield "hamiltonian", Case(hamiltonians, (X[:6], labels), X[:3])
+    for backbone, name in (("gotennet", "hamiltonian"), ("painn", "hamiltonian-painn")):
+        hamiltonians = q.HamiltonianRegressor(
+            "two-centre", tables, n_layers=1, n_heads=2, n_channels=2, n_radial=8,
+            backbone=backbone, **SMALL,
+        )  # fmt: skip
+        yield name, Case(hamiltonians, (X[:6], labels), X[:3])
     residual = make_pipeline(q.MoleculeDescriptorTransformer(n_atoms=29), KernelRidge())
     composition = q.CompositionRegressor(residual=residual)
     yield "composition", Case(composition, (X, targets), X[:4])
@@ -162,7 +167,7 @@ def _transformers():
         "two-centre": q.TwoCentreTransformer(scc=False),
         "molecule-descriptor": q.MoleculeDescriptorTransformer(),
         "pair-potential": q.PairPotentialTransformer(n_radial=4),
-        "molecule-kernel": q.MoleculeKernelTransformer(cutoff=3.0),
+        **({"molecule-kernel": q.MoleculeKernelTransformer(cutoff=3.0)} if HAS_QMLLIB else {}),
     }.items():
         yield name, Case(transformer, (molecules[:1],), molecules[:1])
 

@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -33,10 +33,13 @@ from qcanvas_sklearn.targets import TARGETS
 from .models import MODELS, Model, build
 
 __all__ = [
-    "Cell", "Outcome", "attempt", "fit_cell", "load", "machine", "save", "split", "versions",
+    "Cell", "Outcome", "attempt", "cell_of", "fit_cell", "load", "machine", "save", "split",
+    "versions",
 ]  # fmt: skip
 
-_PACKAGES = ("qcanvas-sklearn", "scikit-learn", "numpy", "torch", "skorch")
+#: Deviation of what is certain, in the unit of the target.
+_CERTAIN = 1e-9
+_PACKAGES = ("scikit-learn", "numpy", "torch", "skorch")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Cell:
         """The model, not fitted."""
         return build(
             self.model, seed=self.seed, inputs=self.inputs, max_epochs=self.max_epochs,
-            device=self.device,
+            device=self.device, all_seen=self.limit_rows is None,
         )  # fmt: skip
 
     @property
@@ -153,7 +156,9 @@ def _validation(
     pipeline: Pipeline, X: pd.DataFrame, y: pd.DataFrame, train: np.ndarray, valid: np.ndarray
 ) -> dict[str, Any]:
     """Validation rows, as the last step of a pipeline takes them."""
-    table = clone(pipeline[:-1]).fit(X.iloc[train]).transform(X.iloc[valid])
+    table = X.iloc[valid]
+    if len(pipeline) > 1:
+        table = clone(pipeline[:-1]).fit(X.iloc[train]).transform(table)
     step = pipeline.steps[-1][0]
     return {f"{step}__X_val": table, f"{step}__y_val": y.iloc[valid]}
 
@@ -164,6 +169,12 @@ def attempt(cell: Cell) -> Outcome:
         return Outcome(cell, fit_cell(cell))
     except Exception:
         return Outcome(cell, None, traceback.format_exc())
+
+
+def cell_of(record: dict[str, Any]) -> Cell:
+    """The cell that a record is of."""
+    own = {field.name: record[field.name] for field in fields(Cell)}
+    return Cell(**{**own, "targets": tuple(own["targets"])})
 
 
 def save(record: dict[str, Any], path: Path) -> None:
@@ -197,6 +208,7 @@ def _scores(
     for name, n_labels in test.count().items():
         if n_labels < 2:
             raise ValueError(f"target {name!r} has fewer than two labels among the test pairs")
+    predicted, deviation = _defined(train, predicted, deviation)
     report = target_report(test, predicted, y_std=deviation)
     kept = report.columns.intersection(["mae", "median_ae", "rmse", "r2", "coverage_90"])
     n_train, n_test = train.count(), test.count()
@@ -206,9 +218,25 @@ def _scores(
     }
 
 
+def _defined(
+    train: pd.DataFrame, predicted: np.ndarray, deviation: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predictions with the training labels' median in the place of those that are no number.
+
+    A state without a gap has no softness, and its deviation is that of the labels. What a
+    model is given is certain, but measures take positive deviations alone.
+    """
+    predicted = np.where(np.isnan(predicted), train.median().to_numpy(), predicted)
+    if deviation is not None:
+        deviation = np.where(np.isnan(deviation), train.std().to_numpy(), deviation)
+        deviation = np.maximum(deviation, _CERTAIN)
+    return predicted, deviation
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    own = {"python": platform.python_version(), "qcanvas-sklearn": __version__}
+    return own | {name: version(name) for name in _PACKAGES}
 
 
 def machine(device: str | None) -> str:

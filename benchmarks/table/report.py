@@ -153,6 +153,8 @@ def _introduction(
         "- † The target can be read off the inputs of this model by algebra: populations, "
         "charges and the images hold charges and dipole, and the bond length is a column of "
         "its own. It is reading, not prediction.",
+        "- Where a model has no value, as tight binding has none of the softness of a state "
+        "without a gap, the median of the training labels counts.",
         "- **Bold**: lowest error among the models that predict the target.",
         "- Published: the lowest published error and its model, whatever its inputs, on the "
         "official archive. The bundled table is a recomputation, and the splits differ.",

@@ -16,21 +16,24 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 
 from qcanvas_sklearn import (
     CompositionRegressor,
     GotenNetRegressor,
     MoleculeKernelTransformer,
     Molecules,
-    PairPotentialTransformer,
     SchNetRegressor,
-    TwoCentreTransformer,
 )
 from qcanvas_sklearn.elements import atomic_numbers
 from qcanvas_sklearn.encoders import Encoder
+from qcanvas_sklearn.estimators._baseline import RidgeBaseline
+from qcanvas_sklearn.targets import EXTENSIVE_LABELS
 
-__all__ = ["ARMS", "REFERENCES", "Arm", "encoder_of", "network", "reference"]
+from .cases import CASES
+from .features import BASELINES, describer
+
+__all__ = ["ARMS", "CONTROLS", "REFERENCES", "Arm", "encoder_of", "network", "reference"]
 
 FAMILIES = {"schnet": SchNetRegressor, "gotennet": GotenNetRegressor}
 ALPHAS = np.logspace(-6, 6, 25)
@@ -47,8 +50,8 @@ class Arm:
         Whether the network starts from an encoder.
     freeze : bool
         Whether the encoder stays as it is.
-    baseline : bool
-        Whether the two-body physics of the case is taken off first.
+    baseline : str
+        The two-body physics, one of `BASELINES`, that is taken off first; "" for none.
     change : callable, optional
         What is done to the encoder before, which makes the arm a control.
     suffix : str
@@ -57,9 +60,19 @@ class Arm:
 
     pretrained: bool = False
     freeze: bool = False
-    baseline: bool = False
+    baseline: str = ""
     change: Change | None = None
     suffix: str = ""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the arm is no way to learn, but tells what the gain of one comes from."""
+        return self.change is not None or bool(self.suffix)
+
+    @property
+    def worth(self) -> int:
+        """0 for what the table is about, 1 for controls and for what joins two arms."""
+        return int(self.is_control or self.freeze or (self.pretrained and self.baseline != ""))
 
 
 def untrained(encoder: Encoder, seed: int) -> Encoder:
@@ -105,8 +118,11 @@ ARMS: dict[str, Arm] = {
     "scratch": Arm(),
     "frozen": Arm(pretrained=True, freeze=True),
     "fine-tuned": Arm(pretrained=True),
-    "baseline": Arm(baseline=True),
-    "baseline + fine-tuned": Arm(pretrained=True, baseline=True),
+    **{kind: Arm(baseline=kind) for kind in BASELINES},
+    **{
+        f"{kind} + fine-tuned": Arm(pretrained=True, baseline=kind)
+        for kind in ("two-centre GFN2", "pair potential")
+    },
     "frozen random": Arm(pretrained=True, freeze=True, change=untrained),
     "permuted elements": Arm(pretrained=True, change=permuted),
     "weight scales": Arm(pretrained=True, change=scrambled),
@@ -114,8 +130,11 @@ ARMS: dict[str, Arm] = {
     "cheap scalars": Arm(pretrained=True, suffix="-scalars"),
 }
 
+CONTROLS = tuple(name for name, arm in ARMS.items() if arm.is_control)
 #: Models without a network.
-REFERENCES = ("dummy", "composition", "FCHL19 + KRR", "two-body ridge")
+REFERENCES = (
+    "dummy", "composition", "FCHL19 + KRR", *(f"{kind}, ridge" for kind in BASELINES)
+)  # fmt: skip
 
 
 @cache
@@ -126,22 +145,17 @@ def encoder_of(name: str, family: str, folder: Path | None) -> Encoder:
     return Encoder.load(name, family)
 
 
-def describer(kind: str) -> Any:
-    """The transformer of a case's two-body physics."""
-    return TwoCentreTransformer() if kind == "two-centre" else PairPotentialTransformer()
-
-
 def network(
-    family: str, arm: Arm, encoder: Encoder | None, baseline: str | None, *, epochs: int,
-    batch_size: int, seed: int,
+    family: str, arm: Arm, encoder: Encoder | None, case: str, *, epochs: int, batch_size: int,
+    seed: int, device: str,
 ) -> Any:  # fmt: skip
     """The estimator of an arm."""
     if encoder is not None and arm.change is not None:
         encoder = arm.change(encoder, seed)
     return FAMILIES[family](
-        max_epochs=epochs, batch_size=batch_size, random_state=seed, device="cpu",
+        max_epochs=epochs, batch_size=batch_size, random_state=seed, device=device,
         pretrained=encoder if arm.pretrained else None, freeze=arm.freeze,
-        baseline=describer(baseline) if arm.baseline and baseline else None,
+        baseline=describer(arm.baseline, case) if arm.baseline else None,
     )  # fmt: skip
 
 
@@ -170,24 +184,69 @@ class BesideComposition:
         return known + self.middle + self.model.predict(X)
 
 
-def reference(name: str, baseline: str | None, adds_up: bool) -> Any:
-    """A model without a network; None where it needs two-body physics that there is not."""
+class AtRest:
+    """The median energy, and no force on any atom."""
+
+    def fit(self, X: Molecules, y: NDArray, forces: NDArray) -> AtRest:
+        self.energy = np.median(y)
+        return self
+
+    def predict(self, X: Molecules, return_forces: bool = True) -> tuple[NDArray, NDArray]:
+        return np.full(len(X), self.energy), np.zeros((len(X.z), 3))
+
+
+class TwoBodyRidge:
+    """What an estimator learns of its baseline before the network does."""
+
+    def __init__(self, describer: Any, adds_up: bool) -> None:
+        self.describer, self.adds_up = describer, adds_up
+
+    def fit(self, X: Molecules, y: NDArray, forces: NDArray | None = None) -> TwoBodyRidge:
+        self.offset = CompositionRegressor().fit(X, y)
+        known, weight = self._known(X), np.ones(len(X))
+        features = self.describer.fit_transform(X)
+        self.ridge = RidgeBaseline.fit(features, y[:, None], known[:, None], weight)
+        if forces is not None:
+            self.ridge = self.ridge.with_forces(
+                0, features, y - known, weight, self.describer.force_features(X), forces,
+                np.ones(len(X.z)),
+            )  # fmt: skip
+        return self
+
+    def predict(self, X: Molecules, return_forces: bool = False) -> Any:
+        known = self._known(X) * self.ridge.behind[0]
+        values = known + self.ridge.predict(self.describer.transform(X))[:, 0]
+        if not return_forces:
+            return values
+        return values, self.ridge.forces(self.describer.force_features(X), 0)
+
+    def _known(self, X: Molecules) -> NDArray:
+        return self.offset.predict(X) if self.adds_up else np.zeros(len(X))
+
+
+def reference(name: str, case: str) -> Any:
+    """A model without a network; None where the case has none of that name."""
+    what, kind = CASES[case], name.removesuffix(", ridge")
+    if kind in BASELINES and kind not in what.baselines:
+        return None
+    adds_up = what.target in EXTENSIVE_LABELS
+    if kind in BASELINES:
+        return TwoBodyRidge(describer(kind, case), adds_up)
+    if what.forces:
+        return AtRest() if name == "dummy" else None
     if name == "dummy":
         return DummyRegressor(strategy="median")
     if name == "composition":
         return CompositionRegressor() if adds_up else make_pipeline(
             FunctionTransformer(fractions), RidgeCV(ALPHAS)
         )  # fmt: skip
-    if name == "FCHL19 + KRR":
-        pooling = "sum" if adds_up else "mean"
-        ridge = GridSearchCV(
-            KernelRidge(kernel="precomputed"), {"alpha": np.logspace(-9, -1, 9)},
-            scoring="neg_mean_absolute_error",
-        )  # fmt: skip
-        return BesideComposition(
-            make_pipeline(MoleculeKernelTransformer(pooling=pooling), ridge), adds_up
-        )
-    if baseline is None:
-        return None
-    ridge = make_pipeline(describer(baseline), StandardScaler(), RidgeCV(ALPHAS))
-    return BesideComposition(ridge, adds_up)
+    return BesideComposition(_kernel_ridge("sum" if adds_up else "mean"), adds_up)
+
+
+def _kernel_ridge(pooling: str) -> Any:
+    """FCHL19, with the penalty that errs least on rows left out in turn."""
+    ridge = GridSearchCV(
+        KernelRidge(kernel="precomputed"), {"alpha": np.logspace(-9, -1, 9)},
+        scoring="neg_mean_absolute_error",
+    )  # fmt: skip
+    return make_pipeline(MoleculeKernelTransformer(pooling=pooling), ridge)

@@ -2,7 +2,8 @@
 
 Nothing is on both sides: molecules of one formula, frames of one run, rotations of one
 structure stay together. Of the bundled molecules, the test rows are the formulas that no
-encoder has seen either (``pretrain/train_encoders.py``); of the trajectories, the second run.
+encoder has seen either (``pretrain/train_encoders.py``); of the trajectories, the second run;
+of the clusters of titanium dioxide (``make_clusters.py``), whole isomers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from qcanvas_sklearn import (
     load_molecules,
     load_trajectory,
 )
+from qcanvas_sklearn._files import data_home
 from qcanvas_sklearn.model_selection import CrysMTMSplit
 
 __all__ = ["CASES", "Case", "Parts", "is_there", "labels", "parts"]
@@ -33,6 +35,8 @@ __all__ = ["CASES", "Case", "Parts", "is_there", "labels", "parts"]
 N_VALID = 60
 #: Test rows of large data sets.
 MOST_TESTED = 1000
+#: Of so many isomers of the clusters, one is tested.
+TESTED_ISOMERS = 4
 Loader = Callable[[], tuple[Molecules, NDArray[np.bool_]]]
 
 
@@ -48,8 +52,9 @@ class Case:
         Unit of the errors.
     load : callable
         Molecules, and which of them are tested.
-    baseline : {"two-centre", "pair-potential"} or None
-        Two-body physics beside the network; None for forces, which it has not.
+    baselines : tuple of str
+        Two-body physics that there is for it, of ``features.BASELINES``. Tables of two-centre
+        integrals have no forces, and none for crystals; a pair potential has no levels.
     forces : bool
         Whether forces are learned beside the energy, and tested in place of it.
     """
@@ -57,7 +62,7 @@ class Case:
     target: str
     unit: str
     load: Loader
-    baseline: str | None
+    baselines: tuple[str, ...]
     forces: bool = False
 
 
@@ -87,6 +92,14 @@ def trajectory(name: str) -> Loader:
         return X[kept], second[kept]
 
     return load
+
+
+@cache
+def clusters() -> tuple[Molecules, NDArray[np.bool_]]:
+    """Shaken isomers of (TiO2)n; tested is every fourth isomer."""
+    X = Molecules.load(data_home() / "clusters.npz")
+    isomers = pd.factorize(X.groups)[0]
+    return X, isomers % TESTED_ISOMERS == 0
 
 
 @cache
@@ -123,33 +136,40 @@ def crysmtm(test: str) -> Loader:
     return load
 
 
+TWO_CENTRE = ("two-centre GFN2", "two-centre DFTB")
+PAIR_POTENTIAL = ("pair potential",)
+
+
 def _levels(load: Loader, prefix: str = "") -> dict[str, Case]:
     names = {"gap": "e_g_ev", "homo": "e_homo_ev", "lumo": "e_lumo_ev"}
     return {
-        prefix + name: Case(key, "eV", load, "two-centre") for name, key in names.items()
+        prefix + name: Case(key, "eV", load, TWO_CENTRE) for name, key in names.items()
     }
 
 
 #: The cases by name; those of fetched data are left out where their files are not there.
 CASES: dict[str, Case] = {
     **_levels(bundled),
-    "energy": Case("total_energy_ev", "eV", bundled, "pair-potential"),
-    "dipole": Case("dipole_mag_d", "D", bundled, "two-centre"),
+    "energy": Case("total_energy_ev", "eV", bundled, TWO_CENTRE + PAIR_POTENTIAL),
+    "dipole": Case("dipole_mag_d", "D", bundled, TWO_CENTRE),
     **{
         f"{name}-{what}": Case(
             "total_energy_ev", "eV/Å" if forces else "eV", trajectory(name),
-            None if forces else "pair-potential", forces,
+            PAIR_POTENTIAL if forces else TWO_CENTRE + PAIR_POTENTIAL, forces,
         )
         for name in ("ethanol", "aspirin")
         for what, forces in (("energy", False), ("forces", True))
     },
+    **_levels(clusters, "tio2-"),
     **_levels(qm9, "qm9-"),
     **{
-        f"rmd17-{name}-forces": Case("total_energy_ev", "eV/Å", rmd17(name), None, True)
+        f"rmd17-{name}-forces": Case(
+            "total_energy_ev", "eV/Å", rmd17(name), PAIR_POTENTIAL, True
+        )
         for name in ("ethanol", "aspirin", "benzene")
     },
     **{
-        f"crysmtm-{what}{suffix}": Case(f"e_{what}_ev", "eV", crysmtm(test), None)
+        f"crysmtm-{what}{suffix}": Case(f"e_{what}_ev", "eV", crysmtm(test), ())
         for what in ("homo", "lumo")
         for suffix, test in (("", "out-of-distribution"), ("-published", "random-rotations"))
     },
@@ -159,8 +179,8 @@ CASES: dict[str, Case] = {
 def parts(case: Case, n: int, seed: int) -> Parts | None:
     """Training, validation and test rows; None where there are not that many.
 
-    Validation rows are beside the training rows, the same for every number of these, and the
-    training rows of a seed are the first ones of one order.
+    Validation rows are beside the training rows, whole groups of them where there are several,
+    and the same for every number of training rows. These are the first ones of one order.
     """
     X, tested = case.load()
     known = X.labels[case.target].notna().to_numpy()
@@ -169,10 +189,18 @@ def parts(case: Case, n: int, seed: int) -> Parts | None:
     test = np.flatnonzero(known & tested)
     if len(test) > MOST_TESTED:
         test = np.sort(np.random.default_rng(0).choice(test, MOST_TESTED, replace=False))
-    n_valid = min(N_VALID, len(pool) // 5)
-    if n > len(pool) - n_valid:
-        return None
-    return Parts(pool[n_valid : n_valid + n], pool[:n_valid], test)
+    aside = _aside(X.group_ids[pool], min(N_VALID, len(pool) // 5))
+    train = pool[~aside]
+    return None if n > len(train) else Parts(train[:n], pool[aside], test)
+
+
+def _aside(groups: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+    """The first n rows, and those that belong to them where not all do."""
+    counts = pd.Series(groups).value_counts(sort=False)[pd.unique(groups)]
+    if len(counts) == 1:
+        return np.arange(len(groups)) < n
+    enough = int(np.searchsorted(np.cumsum(counts), n)) + 1
+    return np.isin(groups, counts.index[:enough])
 
 
 def labels(case: Case) -> pd.Series:

@@ -17,13 +17,16 @@ from sklearn.base import clone
 from table.cells import machine, versions
 
 from qcanvas_sklearn import Molecules
+from qcanvas_sklearn.elements import symbols
 from qcanvas_sklearn.encoders import Encoder
-from qcanvas_sklearn.targets import EXTENSIVE_LABELS
 
 from .arms import ARMS, REFERENCES, encoder_of, network, reference
 from .cases import CASES, Case, labels, parts
 
 __all__ = ["Cell", "fit_cell"]
+
+#: CPU seconds a gradient step of 16 molecules of 14 atoms takes, by family.
+STEP_SECONDS = {"schnet": 0.022, "gotennet": 0.13}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Cell:
         """Epochs, the same in every arm."""
         return max(self.epochs, ceil(self.min_steps / ceil(self.n / self.batch_size)))
 
+    @property
+    def baseline(self) -> str:
+        """The two-body physics that it knows; "" for none."""
+        return ARMS[self.arm].baseline if self.family else self.arm.removesuffix(", ridge")
+
     def weights(self) -> Encoder | None:
         """The encoder that the fit starts from, before it is made a control."""
         if not self.encoder:
@@ -75,8 +83,25 @@ class Cell:
         folder = Path(self.folder) if self.folder else None
         return encoder_of(self.encoder + ARMS[self.arm].suffix, self.family, folder)
 
+    def unknown_elements(self) -> list[str]:
+        """Elements of the case that the encoder was not trained on."""
+        encoder = self.weights()
+        present = symbols(CASES[self.case].load()[0].elements).tolist()
+        return [] if encoder is None else [x for x in present if x not in encoder.elements]
+
     @property
-    def filename(self) -> str:
+    def seconds(self) -> float:
+        """About what it takes on one core of a machine of 2024, to plan by."""
+        if not self.family:
+            return 2.0
+        case = CASES[self.case]
+        n_atoms = float(case.load()[0].n_atoms.mean())
+        n_steps = self.n_epochs * ceil(self.n / self.batch_size)
+        step = STEP_SECONDS[self.family] * (n_atoms / 14) ** 1.3 * (1 + case.forces)
+        return 1.0 + n_steps * step * (0.5 if ARMS[self.arm].freeze else 1.0)
+
+    @property
+    def key(self) -> str:
         """What it is, and a hash of the settings and of the encoder."""
         encoder = self.weights()
         weights = None if encoder is None else encoder.sha256
@@ -84,11 +109,18 @@ class Cell:
         digest = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
         said = "_".join(filter(None, (self.case, self.family, self.encoder, self.arm)))
         plain = re.sub(r"[^a-z0-9_]+", "-", said.lower())
-        return f"{plain}_n{self.n}_seed{self.seed}_{digest}.json"
+        return f"{plain}_n{self.n}_seed{self.seed}_{digest}"
 
 
-def fit_cell(cell: Cell) -> dict[str, Any] | None:
+def fit_cell(cell: Cell, device: str = "cpu") -> dict[str, Any] | None:
     """Fit a cell and measure its errors.
+
+    Parameters
+    ----------
+    cell : Cell
+        What to fit.
+    device : str
+        Where a network trains; no part of the settings.
 
     Returns
     -------
@@ -99,7 +131,7 @@ def fit_cell(cell: Cell) -> dict[str, Any] | None:
     """
     case = CASES[cell.case]
     split = parts(case, cell.n, cell.seed)
-    model = _model(cell, case)
+    model = _model(cell, case, device)
     if split is None or model is None:
         return None
     X, y = case.load()[0], labels(case)
@@ -118,21 +150,20 @@ def fit_cell(cell: Cell) -> dict[str, Any] | None:
         "n_valid": len(split.valid), "n_test": len(split.test), "fit_seconds": seconds,
         "weights": None if encoder is None else encoder.sha256,
         "pretraining_seconds": None if encoder is None else encoder.card.get("seconds"),
-        "versions": versions(), "machine": machine("cpu"),
+        "versions": versions(), "machine": machine(device),
     }  # fmt: skip
 
 
-def _model(cell: Cell, case: Case) -> Any:
+def _model(cell: Cell, case: Case, device: str) -> Any:
     """What is fitted; None where the arm is not one of the case."""
     if cell.arm in REFERENCES:
-        adds_up = case.target in EXTENSIVE_LABELS
-        return None if case.forces else reference(cell.arm, case.baseline, adds_up)
+        return reference(cell.arm, cell.case)
     arm = ARMS[cell.arm]
-    if arm.baseline and case.baseline is None:
+    if arm.baseline and arm.baseline not in case.baselines:
         return None
     model = network(
-        cell.family, arm, cell.weights(), case.baseline, epochs=cell.n_epochs,
-        batch_size=cell.batch_size, seed=cell.seed,
+        cell.family, arm, cell.weights(), cell.case, epochs=cell.n_epochs,
+        batch_size=cell.batch_size, seed=cell.seed, device=device,
     )  # fmt: skip
     return clone(model)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -153,11 +153,7 @@ class NetEstimator(CaptionedEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
-            As for :meth:`fit`.
-        y : array-like of shape (n,) or (n, t)
-            As for :meth:`fit`.
-        sample_weight : array-like of shape (n,), default=None
+        X, y, sample_weight : array-like
             As for :meth:`fit`.
 
         Returns
@@ -338,6 +334,7 @@ class NetEstimator(CaptionedEstimator):
             raise ValueError("no row has both a label and a weight above zero")
         rows, values, weight = rows.take(usable), values[usable], weight[usable]
         learn, aside = self._split(rows, values, plan, validation, stream)
+        rows = rows if continuing else self.reader_.settled(rows, learn)
         self._targets = self._counted(self._targets, values[learn])
         learned = rows.take(learn)
         if not continuing:
@@ -480,6 +477,11 @@ class NetEstimator(CaptionedEstimator):
 
     def _unseen(self, rows: Rows) -> NDArray[np.bool_]:
         return unseen_members(self.reader_.members(rows), self.elements_)
+
+    def _known_parts(self, X: Any) -> Iterator[Rows]:
+        """Rows to predict, so many at a time that memory does not grow with their number."""
+        check_is_fitted(self, "net_")
+        return map(self._known_rows, self.reader_.parts(self, X))
 
     def _known_rows(self, X: Any) -> Rows:
         """Rows to predict, of elements that the model may be asked about."""

@@ -14,30 +14,46 @@ from sklearn.preprocessing import StandardScaler
 
 from ..hamiltonians import TwoCentreTransformer
 
-__all__ = ["RidgeBaseline", "describer_of"]
+__all__ = ["RidgeBaseline", "describer_of", "has_forces"]
 
 Array = NDArray[np.float64]
+
+#: Features of the two-centre baseline whose slopes are forces.
+_SLOPED = ("energies", "composition")
 
 #: Penalties that are tried, by leave-one-out: features that tell nothing get the largest.
 _ALPHAS = np.logspace(-6, 8, 29)
 
 
-def describer_of(baseline: Any) -> Any:
+def describer_of(baseline: Any, forces: bool = False) -> Any:
     """The transformer that a baseline stands for, or None.
 
     Raises
     ------
     TypeError
         If it is none.
+    ValueError
+        If forces are to be learned, and it does not know the slopes of its features.
     """
     if isinstance(baseline, str) and baseline == "two-centre":
-        return TwoCentreTransformer()
+        return TwoCentreTransformer(features=_SLOPED) if forces else TwoCentreTransformer()
+    if forces and not has_forces(baseline):
+        raise ValueError(
+            f"baseline={baseline!r} has no forces: set baseline=None to learn them, or "
+            '"two-centre", or a transformer with force_features, such as '
+            "PairPotentialTransformer"
+        )
     if baseline is None or all(hasattr(baseline, name) for name in ("fit", "transform")):
         return baseline
     raise TypeError(
         f'baseline={baseline!r} is neither None, "two-centre", nor a transformer of molecules, '
         "such as a MoleculeDescriptorTransformer"
     )
+
+
+def has_forces(describer: Any) -> bool:
+    """Whether forces can be learned beside a transformer, or there is none."""
+    return describer is None or hasattr(describer, "force_features")
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,57 @@ class RidgeBaseline:
             models.append(found[best])
             behind.append(best == 0)
         return cls(models, np.array(behind))
+
+    def with_forces(
+        self, position: int, features: Array, values: Array, weight: Array,
+        force_features: Array, forces: Array, atom_weight: Array,
+    ) -> RidgeBaseline:  # fmt: skip
+        """The same, but for one target, an energy, that is fitted to its slopes, too.
+
+        Parameters
+        ----------
+        position : int
+            Which target.
+        features, values, weight : ndarray of shape (n, k), (n,) and (n,)
+            Of the training rows; values less what the composition says, NaN where one is
+            missing.
+        force_features : ndarray of shape (N, 3, k)
+            The negative gradients of the features at the atoms.
+        forces : ndarray of shape (N, 3)
+            Forces, NaN where they are missing.
+        atom_weight : ndarray of shape (N,)
+            Weights of the atoms.
+        """
+        known, there = np.isfinite(values), np.isfinite(forces)
+        scale = StandardScaler().fit(features[known], sample_weight=weight[known])
+        middle = np.average(values[known], weights=weight[known])
+        slopes = force_features[there] / scale.scale_
+        each = np.broadcast_to(atom_weight[:, None], forces.shape)[there]
+        ridge = RidgeCV(_ALPHAS, fit_intercept=False).fit(
+            np.concatenate([scale.transform(features[known]), slopes]),
+            np.concatenate([values[known] - middle, forces[there]]),
+            sample_weight=np.concatenate([weight[known], each]),
+        )
+        # A constant has no slope: the mean of the energies is all of it.
+        ridge.intercept_ = middle
+        models, behind = list(self.models), self.behind.copy()
+        models[position] = Pipeline([("scale", scale), ("ridge", ridge)])
+        behind[position] = True
+        return RidgeBaseline(models, behind)
+
+    def forces(self, force_features: Array, position: int) -> Array:
+        """The negative gradient of one target at the atoms, (N, 3).
+
+        Parameters
+        ----------
+        force_features : ndarray of shape (N, 3, k)
+            As in `with_forces`.
+        position : int
+            Which target.
+        """
+        scale, ridge = (step for _, step in self.models[position].steps)
+        size = scale.scale_ if isinstance(scale, StandardScaler) else 1.0
+        return force_features @ (ridge.coef_ / size)
 
     def predict(self, features: Array) -> Array:
         """What the features say of the targets, (n, t)."""

@@ -65,7 +65,7 @@ class QCanvasCalculator(Calculator):
         if model.unseen_elements == "error":
             check_elements(model.reader_.element_names(rows), model.elements_)
         is_ensemble = model.n_members > 1
-        found = model._summarised_both(self.predictor, rows, is_ensemble)
+        found = model._summarised_both(self.predictor, rows, [bare], is_ensemble)
         names = ("energy", "energy_std", "forces", "forces_std")
         self.results = dict(zip(names if is_ensemble else names[::2], found, strict=True))
         for name in ("energy", "energy_std"):

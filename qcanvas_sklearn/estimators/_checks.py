@@ -113,7 +113,9 @@ def check_architecture(
             f"{type(estimator).__name__} was trimmed to what predictions need and cannot be "
             "continued; call fit with warm_start=False, or keep the whole model with trim=False"
         )
-    changed = [name for name in now if not np.array_equal(now[name], before[name])]
+    # A network of another kind may have further parameters.
+    both = [name for name in now if name in before]
+    changed = [name for name in both if not np.array_equal(now[name], before[name])]
     if changed:
         raise ValueError(
             f"{type(estimator).__name__} cannot be continued with other parameters of its "

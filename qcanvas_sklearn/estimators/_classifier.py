@@ -83,8 +83,11 @@ class NetClassifier(ClassifierMixin, _Shell):
             If X is of another kind, or holds an element that was not among the training
             pairs while ``unseen_elements="error"``.
         """
-        probabilities = softmax(self._outputs(self._known_rows(X)), axis=-1)
-        return probabilities.mean(axis=1) if probabilities.ndim == 3 else probabilities
+        parts = []
+        for rows in self._known_parts(X):
+            found = softmax(self._outputs(rows), axis=-1)
+            parts.append(found.mean(axis=1) if found.ndim == 3 else found)
+        return np.concatenate(parts)
 
     def predict(self, X: Any) -> NDArray:
         """The most probable class of each row.

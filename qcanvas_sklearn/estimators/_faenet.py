@@ -219,8 +219,10 @@ class FAENetRegressor(MoleculeRegressor, FAENetFamily):
         transformer, fitted on the training rows, is taken off the targets, and the network
         learns what is left. Features that tell nothing are shrunk to nothing. "two-centre" is a
         :class:`~qcanvas_sklearn.hamiltonians.TwoCentreTransformer`: levels, charges and bonds
-        from what pairs of atoms do to each other. Not for pairs, and not with forces, which
-        features do not have.
+        from what pairs of atoms do to each other; beside forces, energies and the composition
+        alone. Forces can be learned beside it and a
+        :class:`~qcanvas_sklearn.descriptors.PairPotentialTransformer`, or whatever has their
+        method ``force_features``. Not for pairs.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from .._validation import check_choice, check_weight
 from ..hamiltonians import Basis, Hamiltonians, TwoCentreTables, metrics
 from ..hamiltonians._template import filled
 from ..inputs import REFERENCES, HamiltonianReader, InputSpec, Structures
-from ..nn import HamiltonianGotenNet
+from ..nn import HamiltonianGotenNet, HamiltonianNetwork, HamiltonianPaiNN
 from ..nn.outputs import OFF_SITE, ON_SITE
 from ..structures import check_molecules
 from ..targets import EV_PER
@@ -31,6 +31,7 @@ from ..training import (
     resolve_device,
 )
 from ._block_calibration import BlockCalibration
+from ._block_sizes import block_sizes
 from ._checks import check_network_parameters
 from ._hamiltonian_checks import check_shells, matched, not_periodic, packed_overlaps
 from ._overlap_terms import OverlapTerms
@@ -41,10 +42,9 @@ __all__ = ["HamiltonianRegressor"]
 
 Array = NDArray[np.float64]
 
-#: Size (eV) of labels of which nothing is left.
-_LEAST = 1e-6
-#: Size, beside that of all blocks, that the network gives to any.
-_SMALLEST = 1e-2
+_BACKBONES: dict[str, type[HamiltonianNetwork]] = {
+    "gotennet": HamiltonianGotenNet, "painn": HamiltonianPaiNN,
+}  # fmt: skip
 
 
 @dataclass(eq=False, repr=False)
@@ -53,10 +53,11 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
 
     A Hamiltonian is learned as the difference from one that pairs of elements make
     (`reference`), after levels of the elements' shells, and multiples of the overlaps between
-    any two of them, have been fitted by least squares. GotenNet [1]_ passes messages between
-    the atoms; blocks of each atom and of each pair of atoms are made of its scalars and
-    steerable features. They turn with the molecule exactly, and are mirrored with it; the
-    matrices are symmetric, and do not know in which order the atoms come.
+    any two of them, have been fitted by least squares. An equivariant network (`backbone`)
+    passes messages between the atoms; blocks of each atom and of each pair of atoms are made
+    of its scalars and steerable features. They turn with the molecule exactly, and are
+    mirrored with it; the matrices are symmetric, and do not know in which order the atoms
+    come.
 
     Overlaps are computed from tables, or required; never learned.
 
@@ -81,7 +82,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     n_layers : int, default=2
         Number of layers.
     n_heads : int, default=4
-        Attention heads; must divide `n_hidden`.
+        Attention heads of GotenNet; must divide `n_hidden`.
     n_degrees : int, default=2
         Highest degree of the features that turn with the molecule, 1 to 6; at least that of
         the shells.
@@ -97,6 +98,10 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         Functional and basis of the labels, such as "PBE/def2-SVP", as
         :func:`~qcanvas_sklearn.hamiltonians.compute_hamiltonians` takes them. The reference
         "minao" needs it, and overlaps that are not passed are computed of it.
+    backbone : {"gotennet", "painn"}, default="gotennet"
+        What passes messages between the atoms: GotenNet [1]_, whose features of all degrees
+        attend to each other, or the plainer and faster PaiNN [2]_, of scalars and vectors,
+        products of which make the higher degrees.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=8
@@ -192,6 +197,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     ----------
     .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
        Networks, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
+    .. [2] K. T. Schütt, O. T. Unke, M. Gastegger, Equivariant message passing for the
+       prediction of tensorial properties and molecular spectra, ICML 2021, arXiv:2102.03150.
 
     Examples
     --------
@@ -210,7 +217,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         "l1_mse", "absolute_error", "squared_error", "huber", "smooth_l1",
     )  # fmt: skip
     _calibrates: ClassVar[bool] = True
-    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables", "method")
+    _kept: ClassVar[tuple[str, ...]] = ("reference", "tables", "method", "backbone")
 
     reference: str | None = "two-centre-scc"
     tables: str | os.PathLike[str] | TwoCentreTables = "gfn2-xtb"
@@ -223,6 +230,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     cutoff: float = 5.0
     pair_cutoff: float = 10.0
     method: str | None = None
+    backbone: str = "gotennet"
     _: KW_ONLY
     max_epochs: int = 100
     batch_size: int = 8
@@ -393,6 +401,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
     # ------------------------------------------------------------ what fit does
 
     def _check_parameters(self) -> None:
+        check_choice("backbone", self.backbone, tuple(_BACKBONES))
         super()._check_parameters()
         if self.reference is not None:
             check_choice("reference", self.reference, REFERENCES[:-1])
@@ -401,7 +410,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         check_network_parameters({"cutoff": self.pair_cutoff})
 
     def _network_class(self) -> type[nn.Module]:
-        return HamiltonianGotenNet
+        return _BACKBONES[self.backbone]
 
     def _input_spec(self) -> InputSpec:
         return replace(self._spec, cutoff=max(self.cutoff, self.pair_cutoff))
@@ -434,17 +443,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         known: Hamiltonians = rows.features
         rest = known.with_values(values.values - known.values)
         self.terms_ = OverlapTerms.fit(template, rest, pairs, self.reference is not None)
-        left = self._taught(rows, values)
-        self.sizes_: dict[str, float] = {}
-        self.relative_sizes_: dict[str, Array] = {}
-        for name, index in self._places(rows):
-            squares = template.sums(filled(left.values, index, 0.0) ** 2).sum(axis=0)
-            counts = template.sums((index >= 0).astype(np.float64)).sum(axis=0)
-            squares, counts = squares + squares.T, counts + counts.T
-            size = np.sqrt(squares.sum() / max(counts.sum(), 1.0))
-            self.sizes_[name] = max(float(size), _LEAST)
-            each = np.sqrt(squares / np.maximum(counts, 1.0)) / self.sizes_[name]
-            self.relative_sizes_[name] = np.clip(each, _SMALLEST, None)
+        left = self._taught(rows, values).values
+        self.sizes_, self.relative_sizes_ = block_sizes(template, left, self._places(rows))
 
     def _taught(self, rows: Any, values: Any) -> Any:
         known: Hamiltonians = rows.features

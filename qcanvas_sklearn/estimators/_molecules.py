@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from .._validation import check_weight
-from ..inputs import InputSpec
+from ..inputs import InputSpec, MoleculeReader
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from ..structures import check_molecules, load_ase, looks_like_molecules
@@ -32,7 +32,7 @@ from ..training import (
     count_elements,
     resolve_device,
 )
-from ._baseline import RidgeBaseline, describer_of
+from ._baseline import RidgeBaseline, describer_of, has_forces
 from ._forces import by_component, check_force_weight, energy_position, with_forces
 from ._regressor import NetRegressor
 from ._targets import TargetSpec
@@ -194,14 +194,20 @@ class MoleculeRegressor(NetRegressor, _Family):
         rows = self._known_rows(X)
         self._energy_or_error()
         device = resolve_device(self.device, fallback=True)
-        return self._summarised_both(Predictor(self.net_, device), rows, return_std)
+        return self._summarised_both(Predictor(self.net_, device), rows, X, return_std)
 
-    def _summarised_both(self, predictor: Predictor, rows: Rows, return_std: bool) -> Any:
+    def _summarised_both(
+        self, predictor: Predictor, rows: Rows, X: Any, return_std: bool
+    ) -> Any:
         """Targets and forces, each with standard deviations behind it if asked for."""
         found = predictor(rows, (OUTPUT, FORCES))
         y = self._summarised(self._unscaled(found[OUTPUT], rows), rows, return_std)
         size = self.scaler_.scale[self._energy_or_error()]
         forces, forces_std = self._summarised_forces(found[FORCES], size)
+        if self.baseline_ is not None:
+            assert isinstance(self.reader_, MoleculeReader)
+            features = self.reader_.force_features(check_molecules(X))
+            forces += self._forces_of_baseline(features)
         return (*y, forces, forces_std) if return_std else (y, forces)
 
     def score_forces(
@@ -267,7 +273,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         describer_of(self.baseline)
 
     def _input_spec(self) -> InputSpec:
-        return replace(super()._input_spec(), describe=describer_of(self.baseline))
+        describe = describer_of(self.baseline, self._force_factor > 0)
+        return replace(super()._input_spec(), describe=describe)
 
     def _with_forces(self, X: Any, forces: Any) -> Any:
         """Molecules with the forces that are to be learned; everything else as it is."""
@@ -276,11 +283,12 @@ class MoleculeRegressor(NetRegressor, _Family):
         if weight is None:
             weight = 0.0 if forces is None else _FORCE_WEIGHT
         self._force_factor = float(weight)
-        if self.baseline is not None and (weight or not looks_like_molecules(X)):
+        if self.baseline is not None and not looks_like_molecules(X):
             raise ValueError(
-                f"baseline={self.baseline!r} is for molecules, and has no forces: "
-                "set baseline=None to learn forces, pairs or tables"
+                f"baseline={self.baseline!r} is for molecules: set baseline=None to learn "
+                "pairs or tables"
             )
+        describer_of(self.baseline, weight > 0)
         if not looks_like_molecules(X):
             if forces is not None or weight:
                 raise ValueError(
@@ -310,7 +318,7 @@ class MoleculeRegressor(NetRegressor, _Family):
 
     def _energy_position(self) -> int | None:
         """Which target the forces are the slope of; None where there is none."""
-        if not self._on_molecules or self.baseline is not None:
+        if not self._on_molecules or not has_forces(getattr(self.reader_, "describer_", None)):
             return None
         return energy_position(self._readouts(self._targets), self._targets.names)
 
@@ -337,7 +345,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         self.reference_ = CompositionReference.fit(*counts, values, weight, self._adds_up())
         if rows.features is not None:
             composition = self.reference_.predict(rows.z, rows.ptr)
-            self.baseline_ = RidgeBaseline.fit(rows.features, values, composition, weight)
+            self.baseline_ = self._fit_baseline(rows, values, composition, weight)
             # A baseline that knows better leaves nothing to the composition.
             coefficients = self.reference_.coefficients * self.baseline_.behind
             self.reference_ = replace(self.reference_, coefficients=coefficients)
@@ -348,10 +356,40 @@ class MoleculeRegressor(NetRegressor, _Family):
                     "forces are the slope of an energy that is a sum over atoms; among the "
                     f"targets {self._targets.names} there is none, or more than one"
                 )
-            known = np.abs(rows.forces[np.isfinite(rows.forces).all(axis=1)])
+            forces = self._forces_to_learn(rows)
+            known = np.abs(forces[np.isfinite(forces).all(axis=1)])
             if not len(known):
                 raise ValueError("force_weight is above 0, but no forces are known")
             self._force_size = max(float(known.mean()), float(np.finfo(np.float32).tiny))
+
+    def _fit_baseline(
+        self, rows: GraphRows, values: Array, composition: Array, weight: Array
+    ) -> RidgeBaseline:
+        """Ridge on the features of the rows, and on their slopes where forces are learned."""
+        fitted = RidgeBaseline.fit(rows.features, values, composition, weight)
+        position = self._energy_position()
+        if not self._force_factor or position is None:
+            return fitted
+        return fitted.with_forces(
+            position, rows.features, (values - composition)[:, position], weight,
+            rows.force_features, rows.forces, np.repeat(weight, np.diff(rows.ptr)),
+        )  # fmt: skip
+
+    def _forces_of_baseline(self, force_features: Array | None) -> Array:
+        """What the baseline says of the forces, (N, 3), where there is one."""
+        assert self.baseline_ is not None and force_features is not None
+        return self.baseline_.forces(force_features, self._energy_or_error())
+
+    def _forces_to_learn(self, rows: GraphRows) -> Array:
+        """Forces on the atoms, less what the baseline says of them."""
+        if self.baseline_ is None:
+            return rows.forces
+        if rows.force_features is None:
+            raise ValueError(
+                f"this model learned energies alone beside baseline={self.baseline!r}: fit it "
+                "anew (warm_start=False) to learn forces, too"
+            )
+        return rows.forces - self._forces_of_baseline(rows.force_features)
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
         if self.reference_ is None:
@@ -396,10 +434,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         data = super()._training_data(rows, values, weight)
         if not (isinstance(rows, GraphRows) and rows.forces is not None and self._force_factor):
             return data
-        scaled = rows.forces / self.scaler_.scale[self._energy_or_error()]
+        scaled = self._forces_to_learn(rows) / self.scaler_.scale[self._energy_or_error()]
         of_atom = np.repeat(data.blocks[0].weight, np.diff(rows.ptr))
         block = TargetBlock(scaled, of_atom, FORCES, "atom", self._force_factor)
-        return TrainingData(data.rows, [*data.blocks, block])
+        # What only the baseline needs is large.
+        return TrainingData(replace(rows, force_features=None), [*data.blocks, block])
 
     def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         calibration = super()._calibrate(net, valid)

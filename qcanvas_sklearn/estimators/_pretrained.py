@@ -23,7 +23,7 @@ from torch import nn
 from ..encoders import Encoder
 from ..encoders._encoder import check_covered
 from ..inputs import MoleculeReader, PairReader
-from ..nn import HamiltonianGotenNet
+from ..nn import HamiltonianGotenNet, HamiltonianNetwork
 from ..nn.encoding import READOUT, encoder_parameters, layers_below
 from ..training import Rate, Rows, Scaling, TrainingData, TrainingPlan
 from ._base import NetEstimator
@@ -253,8 +253,19 @@ class PretrainedFamily(SavesEncoder):
 
 
 def hamiltonian_encoder(module: nn.Module) -> Trained:
-    """The encoder of a network of Hamiltonians, or of the first member of an ensemble."""
-    network = next(m for m in module.modules() if isinstance(m, HamiltonianGotenNet))
+    """The encoder of a network of Hamiltonians, or of the first member of an ensemble.
+
+    Raises
+    ------
+    ValueError
+        If it is one that no family for molecules has.
+    """
+    network = next(m for m in module.modules() if isinstance(m, HamiltonianNetwork))
+    if not isinstance(network, HamiltonianGotenNet):
+        raise ValueError(
+            "no estimator starts from the encoder of this backbone: use backbone='gotennet', "
+            "whose encoder a GotenNetRegressor takes as pretrained"
+        )
     weights = {name: weight.numpy() for name, weight in network.molecule_encoder().items()}
     n_elements, n_hidden = network.embed.weight.shape
     params = {

@@ -94,8 +94,13 @@ class NetRegressor(RegressorMixin, _Shell):
             If standard deviations of pairs with unseen elements are asked for, and there is
             nothing to calibrate them with: they are those of the training labels then.
         """
-        rows = self._known_rows(X)
-        return self._summarised(self._outputs(rows), rows, return_std)
+        found: list[Any] = []
+        for rows in self._known_parts(X):
+            found.append(self._summarised(self._outputs(rows), rows, return_std))
+        if not return_std:
+            return np.concatenate(found)
+        means, stds = zip(*found, strict=True)
+        return np.concatenate(means), np.concatenate(stds)
 
     def _summarised(
         self, outputs: Array, rows: Rows, return_std: bool

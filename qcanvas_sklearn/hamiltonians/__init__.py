@@ -1,5 +1,7 @@
 """Hamiltonians of molecules: orbital bases, records of matrices, two-centre physics."""
 
+from typing import TYPE_CHECKING, Any
+
 from . import metrics
 from ._basis import Basis, Orbitals
 from ._blocks import Blocks, ElementBlocks, element_blocks
@@ -15,6 +17,9 @@ from ._schnorb import read_schnorb
 from ._tables import TwoCentreTables
 from ._transformer import TwoCentreTransformer
 
+if TYPE_CHECKING:
+    from ._torch_states import TwoCentreStates, two_centre_states
+
 __all__ = [
     "Basis",
     "Blocks",
@@ -22,6 +27,7 @@ __all__ = [
     "ElementBlocks",
     "Hamiltonians",
     "Orbitals",
+    "TwoCentreStates",
     "TwoCentreTables",
     "TwoCentreTransformer",
     "compute_hamiltonians",
@@ -33,4 +39,14 @@ __all__ = [
     "read_schnorb",
     "rotated",
     "rotation",
+    "two_centre_states",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The only names here that need torch, which two-centre physics does without.
+    if name in ("TwoCentreStates", "two_centre_states"):
+        from . import _torch_states
+
+        return getattr(_torch_states, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

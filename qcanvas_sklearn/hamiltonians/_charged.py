@@ -17,7 +17,7 @@ from ._charges import ChargeModel, Moments, free_moments
 from ._charges_fit import fit_charge_model
 from ._packed import pack
 from ._record import Hamiltonians
-from ._scc import State, solve
+from ._scc import TOLERANCE, State, solve
 from ._slater_koster import offsets
 
 __all__ = ["Charged"]
@@ -134,7 +134,9 @@ class Charged:
         """
         return self._states(self.hamiltonians(self.check(X, charges=scc)), scc)
 
-    def _states(self, core: Hamiltonians, scc: bool) -> Iterator[State]:
+    def _states(
+        self, core: Hamiltonians, scc: bool, tolerance: float = TOLERANCE
+    ) -> Iterator[State]:
         free = {symbol: self.free_populations(symbol) for symbol in self.basis}
         for i in range(len(core)):
             atoms = slice(*core.molecules.ptr[i : i + 2])
@@ -147,7 +149,7 @@ class Charged:
             try:
                 state = solve(
                     core.overlap(i), core.matrix(i), float(core.n_electrons[i]), moments,
-                    free_moments(moments, orbitals, free), response,
+                    free_moments(moments, orbitals, free), response, tolerance,
                 )  # fmt: skip
             except ValueError as error:
                 name = str(core.molecules.names[i])

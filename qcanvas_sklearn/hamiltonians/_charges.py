@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from ..elements import SYMBOLS
 from ._basis import Orbitals
 
-__all__ = ["MOMENT_NAMES", "SHELL_NAMES", "ChargeModel", "Moments", "Response", "free_moments"]
+__all__ = [
+    "AXES",
+    "COULOMB",
+    "MOMENT_NAMES",
+    "SHELL_NAMES",
+    "TRACELESS",
+    "ChargeModel",
+    "Moments",
+    "Response",
+    "free_moments",
+]
 
 #: e²/(4πε₀) in eV Å.
 COULOMB = 14.399645
@@ -25,7 +35,7 @@ COULOMB = 14.399645
 SHELL_NAMES = ("hardness", "cubic", "shift")
 MOMENT_NAMES = ("length", "dipole stiffness", "area", "quadrupole stiffness")
 #: Of y, z, x: the order of a p shell.
-_AXES = [1, 2, 0]
+AXES = [1, 2, 0]
 
 
 def _traceless() -> NDArray[np.float64]:
@@ -38,7 +48,7 @@ def _traceless() -> NDArray[np.float64]:
     return out
 
 
-_TRACELESS = _traceless()
+TRACELESS = _traceless()
 
 
 class Moments(NamedTuple):
@@ -87,11 +97,11 @@ class Moments(NamedTuple):
         mixed = (s[:, None] + np.zeros(3, dtype=np.int64), p[:, None] + np.arange(3))
         both = [mixed, mixed[::-1]]
         parts = [charges, *((dipole, a, b, np.ones(dipole.shape)) for a, b in both)]
-        q, a, b = np.nonzero(_TRACELESS)
+        q, a, b = np.nonzero(TRACELESS)
         quadrupole = n_shells + 3 * n_sites + 5 * k[:, None] + q
         parts.append((
             quadrupole, p[:, None] + a, p[:, None] + b,
-            np.broadcast_to(_TRACELESS[q, a, b], quadrupole.shape),
+            np.broadcast_to(TRACELESS[q, a, b], quadrupole.shape),
         ))  # fmt: skip
         moment, row, column, weight = (
             np.concatenate([part[c].ravel() for part in parts]) for c in range(4)
@@ -219,7 +229,7 @@ class ChargeModel:
         of_sites = found[n : n + 3 * len(moments.sites)].reshape(-1, 3)
         names = [SYMBOLS[number] for number in z[atom[moments.sites]].tolist()]
         reach = np.array([self.reach[name] for name in names])
-        dipole[_AXES] -= reach @ of_sites
+        dipole[AXES] -= reach @ of_sites
         return dipole
 
     def response(
@@ -232,7 +242,7 @@ class ChargeModel:
         site_atoms = moments.shell_atom[moments.sites]
         names = [SYMBOLS[z] for z in orbitals.z[site_atoms].tolist()]
         of_sites = np.array([self.moments[name] for name in names]).reshape(-1, 4)
-        xyz = positions[:, _AXES]
+        xyz = positions[:, AXES]
         matrix = _interactions(xyz, moments, hardness, of_sites)
         n = 8 * len(moments.sites)
         return Response(
@@ -259,7 +269,7 @@ def _interactions(
     outer = 3 * vectors[..., :, None] * vectors[..., None, :] / squared[sites][..., None, None]
     second = cubed[..., None, None] * (outer - np.eye(3))
     dipole = np.einsum("t,tsa->tas", length, first).reshape(3 * len(sites), len(atom))
-    quadrupole = np.einsum("t,tsab,kab->tks", area, second, _TRACELESS)
+    quadrupole = np.einsum("t,tsab,kab->tks", area, second, TRACELESS)
     quadrupole = quadrupole.reshape(5 * len(sites), len(atom))
     other = atom[sites][:, None] != atom[sites]
     pair = -second[:, sites] * (length[:, None] * length * other)[..., None, None]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import factorial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -170,6 +171,22 @@ class PairTable:
         degree = min(_DEGREE, (len(self.distances) - 1) // 2 * 2 - 1)
         return make_interp_spline(self.distances, columns, k=max(degree, 1))
 
+    @cached_property
+    def polynomials(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Knots (q + 1,) in Å, and coefficients (k + 1, q, ...), the highest power first.
+
+        The columns are overlaps, couplings, shifts of either element's levels, repulsion.
+        """
+        spline = self._spline
+        knots = np.unique(spline.t)
+        slopes = [spline(knots[:-1], nu=m) / factorial(m) for m in range(spline.k + 1)]
+        return knots, np.stack(slopes[::-1])
+
+    @cached_property
+    def level_columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Shell of the first and of the second element that each integral joins."""
+        return _level_columns(self.shells)
+
     def _at(self, distances: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Overlaps, couplings, shifts and repulsion at distances, each of shape (p, ...)."""
         within = np.clip(distances, self.distances[0], self.distances[-1])
@@ -266,10 +283,18 @@ def _mean_levels(
     second: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Mean of the two levels that each integral joins, (p, c)."""
+    a, b = _level_columns(shells)
+    return (first[:, a] + second[:, b]) / 2
+
+
+def _level_columns(
+    shells: tuple[tuple[int, ...], tuple[int, ...]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Shell of either element that each integral joins, (c,) both."""
     pairs = list(shell_pairs(*shells))
     counts = [min(pair.momenta) + 1 for pair in pairs]
     a, b = (np.repeat([pair.shells[k] for pair in pairs], counts) for k in (0, 1))
-    return (first[:, a] + second[:, b]) / 2
+    return a, b
 
 
 def _couplings(

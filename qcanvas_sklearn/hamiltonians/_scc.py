@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ._charges import Moments, Response
 
-__all__ = ["KT", "State", "fill", "solve"]
+__all__ = ["KT", "TOLERANCE", "State", "fill", "solve"]
 
 #: k_B T at 300 K in eV.
 KT = 0.0258520
-#: Change of a charge (e) from one cycle to the next at which they are self-consistent.
+#: Change of a moment (e) from one cycle to the next at which they are self-consistent.
 TOLERANCE = 1e-6
 MAX_CYCLES = 100
 _MEMORY, _DAMPING = 6, 0.4
@@ -97,6 +97,7 @@ def solve(
     moments: Moments,
     free: NDArray[np.float64],
     response: Response | None,
+    tolerance: float = TOLERANCE,
 ) -> State:
     """Fill the levels of a molecule, self-consistently where a response is given.
 
@@ -115,6 +116,8 @@ def solve(
         Moments of the free atoms.
     response : Response or None
         What the moments do; None for nothing.
+    tolerance : float, default=1e-6
+        Change of a moment from one cycle to the next at which they are self-consistent.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def solve(
         occupations = fill(levels, n_electrons)
         gross = (orbitals * occupations) @ (overlap @ orbitals).T
         found = moments.expectations((gross + gross.T) / 2) - free
-        converged = response is None or bool(np.abs(found - x).max() < TOLERANCE)
+        converged = response is None or bool(np.abs(found - x).max() < tolerance)
         x = mixer.next(x, found - x)
         cycles += 1
     energy = 0.0 if response is None else response.energy(found)

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from ._basis import LETTERS
 from ._harmonics import bond_frames, rotation, solid_harmonics
 
-__all__ = ["along_bond", "bond_integrals", "integral_names", "offsets", "slater_koster"]
+__all__ = [
+    "along_bond",
+    "bond_integrals",
+    "integral_names",
+    "offsets",
+    "sk_coefficients",
+    "slater_koster",
+]
 
 _GREEK = "σπδφγηι"
 
@@ -43,7 +50,7 @@ def _even_harmonics(l1: int, l2: int, directions: NDArray[np.float64]) -> NDArra
 
 
 @lru_cache
-def _coefficients(l1: int, l2: int) -> NDArray[np.float64]:
+def sk_coefficients(l1: int, l2: int) -> NDArray[np.float64]:
     """Of the harmonics in the elements of a block, shape (n * k, (2 l1 + 1) * (2 l2 + 1))."""
     # Of many directions of any kind, blocks that are turned there determine them.
     n_terms = sum(2 * l + 1 for l in range(abs(l1 - l2), l1 + l2 + 1, 2))
@@ -100,7 +107,7 @@ def slater_koster(
     """
     harmonics = _even_harmonics(l1, l2, directions)
     terms = (integrals[:, :, None] * harmonics[:, None]).reshape(len(harmonics), -1)
-    return (terms @ _coefficients(l1, l2)).reshape(-1, 2 * l1 + 1, 2 * l2 + 1)
+    return (terms @ sk_coefficients(l1, l2)).reshape(-1, 2 * l1 + 1, 2 * l2 + 1)
 
 
 def bond_integrals(l1: int, l2: int, blocks: NDArray[np.float64]) -> NDArray[np.float64]:

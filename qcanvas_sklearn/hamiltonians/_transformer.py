@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -26,6 +27,8 @@ __all__ = ["TwoCentreTransformer"]
 
 #: Molecules of which a process holds the matrices at a time.
 _CHUNK = 100
+#: Features whose slopes are known.
+_SLOPED = ("energies", "composition")
 
 
 class _Done(NamedTuple):
@@ -200,6 +203,38 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
                 stacklevel=2,
             )
         return np.concatenate([part.values for part in done])
+
+    @available_if(lambda self: set(self.features) <= set(_SLOPED))
+    def force_features(self, X: Any) -> NDArray[np.float64]:
+        """What forces are linear in: the negative gradients of the features at the atoms.
+
+        There where all `features` are among "energies" and "composition"; needs torch.
+
+        Parameters
+        ----------
+        X : Molecules, PairData, list of ase.Atoms, or PyG data
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (N, 3, n_features)
+            In eV/Å, one line for each atom of all molecules; zero of the composition.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `transform`.
+        """
+        from ._torch_states import energy_pulls
+
+        check_is_fitted(self)
+        molecules = self.tables_.check(X, charges=self.scc)
+        self._check_elements(molecules)
+        chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
+        done = [energy_pulls(self.tables_, chunk, scc=self.scc) for chunk in chunks]
+        nothing = np.zeros((len(molecules.z), 3, len(self.elements_)))
+        kinds = {"energies": np.concatenate(done), "composition": nothing}
+        return np.concatenate([kinds[kind] for kind in self.features], axis=-1)
 
     def _columns(self) -> Columns:
         return Columns(tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels))

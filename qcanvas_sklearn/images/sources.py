@@ -7,6 +7,7 @@ of a `PairData`. Further named sources are entries of `SOURCES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,13 @@ from numpy.typing import NDArray
 from ..datasets._bundled import bundled_pairs
 from ..datasets._xtb import xtb_source
 from ..datasets._xtb_states import MAX_Z as XTB_MAX_Z
-from ..elements import property_values, symbols, valence_orbital_populations
+from ..elements import (
+    MAX_Z,
+    alphabetical_rank,
+    property_values,
+    symbols,
+    valence_orbital_populations,
+)
 from ..structures import PairData
 
 __all__ = ["SOURCES", "ResolvedPairs", "Resolver", "free_atoms", "get_resolver"]
@@ -30,10 +37,13 @@ class ResolvedPairs(NamedTuple):
         The data set.
     rows : ndarray of int64, shape (n,)
         Row of `pairs` for each requested pair; -1 where the source does not know it.
+    distance : ndarray of shape (n,) or None
+        Distances of the nuclei in Å that were asked for, where those of `pairs` are others.
     """
 
     pairs: PairData
     rows: NDArray[np.int64]
+    distance: NDArray[np.float64] | None = None
 
 
 Resolver = Callable[[NDArray[np.int64], "NDArray[np.float64] | None"], ResolvedPairs]
@@ -87,10 +97,19 @@ def _resolve_bundled(
     return _table(bundled_pairs(), "source='bundled'")(z, distance)
 
 
+@lru_cache(maxsize=1)
+def _every_pair_of_free_atoms() -> PairData:
+    order = np.argsort(alphabetical_rank()[1:]) + 1
+    first, second = np.triu_indices(MAX_Z)
+    return free_atoms(np.stack([order[first], order[second]], axis=1))
+
+
 def _resolve_free_atoms(
     z: NDArray[np.int64], distance: NDArray[np.float64] | None
 ) -> ResolvedPairs:
-    return ResolvedPairs(free_atoms(z, distance), np.arange(len(z)))
+    # They are the same at any distance.
+    pairs = _every_pair_of_free_atoms()
+    return ResolvedPairs(pairs, pairs.find(z), distance)
 
 
 def _resolve_xtb(z: NDArray[np.int64], distance: NDArray[np.float64] | None) -> ResolvedPairs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,44 +14,15 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ..elements import MAX_Z, symbols
-from ..rendering import (
-    N_AMPLITUDES,
-    channel_means,
-    check_image_size,
-    mean_pixels,
-    recover_amplitudes,
-    render,
-    row_blocks,
-)
-from ..structures import CheckedPairs, PairData, pair_amplitudes, validate_pairs
+from ..rendering import N_AMPLITUDES, check_image_size
+from ..structures import CheckedPairs, PairData, validate_pairs
+from ._drawing import Part, amplitudes_of, fill
 from .layout import PairLayout, PairTable
-from .sources import free_atoms, get_resolver
+from .sources import SOURCES, get_resolver
 
 __all__ = ["BasePairTransformer", "PairImageTransformer"]
 
 _MAX_NAMED = 20
-# l² + l for l = 1, 2, 3: the orbitals along the bond.
-_M0_ORBITALS = (2, 6, 12)
-
-_SCALARS: dict[str, Callable[[PairData], NDArray]] = {
-    "z": lambda pairs: pairs.z,
-    "distance_ang": lambda pairs: pairs.bond_lengths,
-    "population": lambda pairs: pairs.populations,
-    "shell_populations": lambda pairs: pairs.shell_populations,
-    "m0_populations": lambda pairs: pairs.orbital_populations[..., _M0_ORBITALS],
-    "charge": lambda pairs: pairs.charges,
-    "dipole_mag": lambda pairs: pairs.dipole_magnitudes,
-}
-
-
-class _Part(NamedTuple):
-    """Rows of a data set, and the rows of the output that they fill."""
-
-    pairs: PairData
-    rows: NDArray[np.int64]
-    target: NDArray[np.int64]
-
-
 class BasePairTransformer(TransformerMixin, BaseEstimator):
     """What transformers of element pairs share: input checks and column names.
 
@@ -269,6 +241,34 @@ default=("atoms", "image")
         """
         return self._draw(self._resolve(pairs))
 
+    def undrawn(self, pairs: CheckedPairs) -> dict[str, NDArray]:
+        """What the columns of checked pairs are made of: amplitudes in place of pixels.
+
+        Parameters
+        ----------
+        pairs : CheckedPairs
+            From :func:`~qcanvas_sklearn.structures.check_pairs`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            As :meth:`unpack` gives it, but with ``amplitudes`` (n, 16), float64, of which
+            :func:`~qcanvas_sklearn.images.render` makes ``image``, in its place.
+        """
+        parts = self._resolve(pairs)
+        _warn_of_unknown(parts)
+        scalars = tuple(block for block in self.layout_.include if block != "image")
+        blocks: dict[str, NDArray] = {}
+        if scalars:
+            layout = replace(self.layout_, include=scalars)
+            blocks = layout.unpack(self._columns(parts, layout))
+        if scalars != self.layout_.include:
+            amplitudes = np.empty((len(pairs.z), N_AMPLITUDES))
+            for part in parts:
+                amplitudes[part.target] = amplitudes_of(part)
+            blocks["amplitudes"] = amplitudes
+        return blocks
+
     def unpack(self, X: Any) -> dict[str, NDArray]:
         """Named views of the output's columns, without copying.
 
@@ -319,7 +319,7 @@ default=("atoms", "image")
     def _column_names(self) -> Sequence[str]:
         return self.layout_.feature_names
 
-    def _fit(self, X: Any) -> list[_Part]:
+    def _fit(self, X: Any) -> list[Part]:
         for name, accepted in (
             ("handle_unknown", ("error", "free-atom")),
             ("dtype", ("float32", "float64")),
@@ -337,103 +337,51 @@ default=("atoms", "image")
         self.n_unknown_ = sum(len(part.target) for part in parts[1:])
         return parts
 
-    def _resolve(self, checked: CheckedPairs) -> list[_Part]:
+    def _resolve(self, checked: CheckedPairs) -> list[Part]:
         """The source's rows, and free atoms where it has none."""
-        pairs, rows = get_resolver(self.source)(*checked)
+        pairs, rows, distance = get_resolver(self.source)(*checked)
         known, unknown = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
-        parts = [_Part(pairs, rows[known], known)]
-        if len(unknown):
-            if self.handle_unknown == "error":
-                raise ValueError(
-                    f"{len(unknown)} of {len(rows)} pairs are not in the source: "
-                    f"{_names(checked.z[unknown])}. With handle_unknown='free-atom' they are "
-                    "described by free atoms."
-                )
-            lengths = None if checked.distance is None else checked.distance[unknown]
-            free = free_atoms(checked.z[unknown], lengths)
-            parts.append(_Part(free, np.arange(len(unknown)), unknown))
-        return parts
-
-    def _draw(self, parts: list[_Part]) -> PairTable:
-        n = sum(len(part.target) for part in parts)
-        if len(parts) > 1:
-            warnings.warn(
-                f"{len(parts[1].target)} of {n} pairs are not in the source and are "
-                f"described by free atoms: {_names(parts[1].pairs.z)}",
-                UserWarning,
-                stacklevel=4,
+        if not len(unknown):
+            return [Part(pairs, rows, known, distance)]
+        if self.handle_unknown == "error":
+            raise ValueError(
+                f"{len(unknown)} of {len(rows)} pairs are not in the source: "
+                f"{_names(checked.z[unknown])}. With handle_unknown='free-atom' they are "
+                "described by free atoms."
             )
-        out = np.empty((n, self.layout_.n_columns), dtype=self.dtype)
-        for name, view in self.layout_.unpack(out).items():
-            if name == "image":
-                self._draw_images(view, parts)
-                continue
-            if name == "channel_means":
-                for part in parts:
-                    view[part.target] = self._means(part)
-                continue
-            for pairs, rows, target in parts:
-                view[target] = _required(_SCALARS[name](pairs)[rows], name, pairs, rows)
+        lengths = None if checked.distance is None else checked.distance[unknown]
+        free, own, lengths = SOURCES["free-atom"](checked.z[unknown], lengths)
+        part = Part(pairs, rows[known], known, None if distance is None else distance[known])
+        return [part, Part(free, own, unknown, lengths)]
+
+    def _draw(self, parts: list[Part]) -> PairTable:
+        _warn_of_unknown(parts)
+        out = self._columns(parts, self.layout_)
         return self.layout_.label(out)
 
-    def _means(self, part: _Part) -> NDArray[np.float64]:
-        size, channels = self.image_size, self.layout_.channels
-        images = _images_of_size(part.pairs, size)
-        if images is not None:
-            blocks = row_blocks(len(part.rows), size)
-            return np.concatenate([mean_pixels(images[part.rows[b]]) for b in blocks])[
-                :, channels
-            ]
-        amplitudes = _amplitudes(part.pairs, part.rows)
-        amplitudes = _required(amplitudes, "channel_means", part.pairs, part.rows)
-        return channel_means(amplitudes, size, channels)
-
-    def _draw_images(self, out: NDArray, parts: list[_Part]) -> None:
-        size, channels = self.layout_.image_size, self.layout_.channels
-        ready = [_images_of_size(part.pairs, size) for part in parts]
-        if any(images is None for images in ready):
-            amplitudes = np.zeros((len(out), N_AMPLITUDES))
-            for (pairs, rows, target), images in zip(parts, ready, strict=True):
-                if images is None:
-                    values = _amplitudes(pairs, rows)
-                    amplitudes[target] = _required(values, "image", pairs, rows)
-            render(amplitudes, size, channels, out)
-        for (_, rows, target), images in zip(parts, ready, strict=True):
-            if images is not None:
-                for block in row_blocks(len(rows), size):
-                    for slot, channel in enumerate(channels):
-                        out[target[block], slot] = images[rows[block], channel]
+    def _columns(self, parts: list[Part], layout: PairLayout) -> NDArray:
+        """The columns of a layout, as a plain array."""
+        n = sum(len(part.target) for part in parts)
+        out = np.empty((n, layout.n_columns), dtype=self.dtype)
+        for part in parts:
+            fill(out, layout, self.image_size, part)
+        return out
 
 
-def _images_of_size(pairs: PairData, image_size: int) -> NDArray[np.float32] | None:
-    """Images that need no drawing."""
-    images = pairs.images
-    return images if images is not None and images.shape[-1] == image_size else None
-
-
-def _amplitudes(pairs: PairData, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    if pairs.images is None:
-        return pair_amplitudes(pairs)[rows]
-    blocks = row_blocks(len(rows), pairs.images.shape[-1])
-    parts = [recover_amplitudes(pairs.images[rows[block]]) for block in blocks]
-    return np.concatenate(parts) if parts else np.empty((0, N_AMPLITUDES))
-
-
-def _required(values: NDArray, name: str, pairs: PairData, rows: NDArray[np.int64]) -> NDArray:
-    """`values`, or a ValueError where the source does not have them."""
-    missing = np.isnan(values).any(axis=tuple(range(1, values.ndim)))
-    if missing.any():
-        first = rows[int(np.argmax(missing))]
-        raise ValueError(
-            f"the source has no {name.replace('_', ' ')} for {int(missing.sum())} of the "
-            f"pairs, {pairs.names[first]} the first; leave it out with the parameter include"
+def _warn_of_unknown(parts: Sequence[Part]) -> None:
+    for free in parts[1:]:
+        n = len(parts[0].target) + len(free.target)
+        warnings.warn(
+            f"{len(free.target)} of {n} pairs are not in the source and are "
+            f"described by free atoms: {_names(free.pairs.z[free.rows])}",
+            UserWarning,
+            stacklevel=5,
         )
-    return values
 
 
 def _names(z: NDArray[np.int64]) -> str:
     """Names of pairs for a message, the first few of many."""
-    shown = dict.fromkeys(f"{a}_{b}" for a, b in symbols(z))
-    names = ", ".join(list(shown)[:_MAX_NAMED])
-    more = len(shown) - _MAX_NAMED
-    return f"{names} and {more} more" if more > 0 else names
+    _, first = np.unique(z @ [MAX_Z + 1, 1], return_index=True)
+    shown = [f"{a}_{b}" for a, b in symbols(z[np.sort(first)[:_MAX_NAMED]])]
+    more = len(first) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..elements import MAX_Z
 from ..images import PairLayout
-from ..training import DenseRows, Rows, Scaling, feature_scaling
+from ..training import DenseRows, Pictures, Rows, Scaling, feature_scaling, picture_scaling
 from ._elements import standard_descriptors
 
 __all__ = ["DenseReader", "InputSpec", "Reader"]
@@ -114,6 +114,23 @@ class Reader(ABC, Generic[R]):
             If `X` is not of the kind that the reader was fitted on.
         """
 
+    def parts(self, estimator: BaseEstimator, X: Any) -> Sequence[Any]:
+        """`X` to be predicted, cut into what is read at a time to save memory.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`read`, unless that comes to it later.
+        """
+        return [X]
+
+    def settled(self, rows: R, learned: NDArray[np.int64]) -> R:
+        """Rows of a first fit, once it is known which of them are learned from.
+
+        What has to be measured on rows before others can be read is measured on those alone.
+        """
+        return rows
+
     def without_labels(self, rows: R) -> R:
         """Rows with no more than what predictions start from."""
         return rows
@@ -167,16 +184,26 @@ class DenseReader(Reader[DenseRows]):
             params["descriptors"] = standard_descriptors()
         if "image" in self.spec.names:
             image = rows.arrays.get("image")
-            params["n_channels"] = 0 if image is None else image.shape[1]
+            if isinstance(rows.pictures, Pictures):
+                params["n_channels"] = len(rows.pictures.channels)
+            else:
+                params["n_channels"] = 0 if image is None else image.shape[1]
         return params
 
     def fit_scaling(self, rows: DenseRows) -> None:
         """Measure how inputs are to be standardised, on training rows."""
-        self.scaling_ = self.spec.scaling or {
+        if self.spec.scaling:
+            self.scaling_ = self.spec.scaling
+            return
+        measured = {
             name: feature_scaling(rows.arrays[name], axis, self._floor)
             for name, axis in _SCALED.items()
             if name in rows.arrays
         }
+        if isinstance(rows.pictures, Pictures):
+            amplitudes = rows.arrays["amplitudes"]
+            measured["image"] = picture_scaling(amplitudes, rows.pictures, self._floor)
+        self.scaling_ = measured
 
     def scaled(self, rows: DenseRows) -> DenseRows:
         """Rows that are standardised on the way to a device."""

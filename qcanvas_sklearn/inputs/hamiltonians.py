@@ -84,7 +84,8 @@ class HamiltonianReader(MoleculeReader):
     computes_overlaps_ : bool
         Whether the tables' overlaps are those of the orbitals that are learned.
     typical_ : dict of int to ndarray
-        Electrons by place of the elements' atoms, beside which those of an atom are seen.
+        Electrons by place of the elements' atoms, beside which those of an atom are seen:
+        those of the free atom in tables, else the mean over what is learned from.
     """
 
     def __init__(
@@ -103,7 +104,14 @@ class HamiltonianReader(MoleculeReader):
         """Read molecules to learn from, and find out whether the overlaps are the tables'."""
         self.source = X.molecules.provenance
         self.computes_overlaps_ = self._tables_fit(X)
-        return self._read(X, first=True)
+        return self._read(X)
+
+    def settled(self, rows: GraphRows, learned: NDArray[np.int64]) -> GraphRows:
+        """Rows of a first fit, their electrons beside those of the rows learned from."""
+        if rows.atom is None:
+            return rows
+        self.typical_ = self._typical(rows.take(learned))
+        return replace(rows, atom=self._relative(rows.z, rows.atom))
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules; the graphs alone of those that are no `Structures`."""
@@ -135,7 +143,7 @@ class HamiltonianReader(MoleculeReader):
         assert found is not None  # tables hold overlaps
         return bool(np.abs(found - X.overlap_values).max(initial=0.0) < _SAME_OVERLAP)
 
-    def _read(self, X: Structures, *, first: bool = False) -> GraphRows:
+    def _read(self, X: Structures) -> GraphRows:
         molecules, overlaps, _ = X
         rows = super()._rows(molecules)
         if self.reference in ("two-centre", "two-centre-scc", "minao"):
@@ -143,7 +151,7 @@ class HamiltonianReader(MoleculeReader):
             states = (
                 self._superposed(molecules, overlaps) if minao else self._two_centre(molecules)
             )
-            known = self._known(molecules, states, first)
+            known = self._known(molecules, states)
             values = known.values
             rows = replace(rows, **self._described(molecules, rows, known))
             if overlaps is None and (minao or self.computes_overlaps_):
@@ -222,7 +230,7 @@ class HamiltonianReader(MoleculeReader):
         for state in self.tables.states(molecules, scc=scc):
             yield _State(state.hamiltonian, state.overlap, state.density)
 
-    def _known(self, molecules: Molecules, states: Iterator[_State], first: bool) -> _Known:
+    def _known(self, molecules: Molecules, states: Iterator[_State]) -> _Known:
         """Matrices of molecules, and their electrons as those place them."""
         nothing = np.zeros(0)
         values, overlaps, gross, orders = [nothing], [nothing], [nothing], []
@@ -235,11 +243,8 @@ class HamiltonianReader(MoleculeReader):
             overlaps.append(pack(state.overlap))
             gross.append(np.diag(shared))
             orders.append(bonds)
-        electrons = self._by_place(molecules, np.concatenate(gross))
-        if first:
-            self.typical_ = self._typical(molecules, electrons)
-        for number, typical in self.typical_.items():
-            electrons[molecules.z == number] -= typical
+        found = self._by_place(molecules, np.concatenate(gross))
+        electrons = self._relative(molecules.z, found)
         return _Known(np.concatenate(values), np.concatenate(overlaps), electrons, orders)
 
     def _by_place(
@@ -255,20 +260,25 @@ class HamiltonianReader(MoleculeReader):
             np.add.at(found, (orbitals.atom[of_element], shell), gross[of_element])
         return found
 
-    def _typical(
-        self, molecules: Molecules, electrons: NDArray[np.float64]
-    ) -> dict[int, NDArray[np.float64]]:
+    def _relative(
+        self, z: NDArray[np.int64], electrons: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Electrons by place beside those that are typical, where these are known."""
+        relative = electrons.copy()
+        for number, typical in self.typical_.items():
+            relative[z == number] -= typical
+        return relative
+
+    def _typical(self, rows: GraphRows) -> dict[int, NDArray[np.float64]]:
         """Electrons by place of an element: of the free atom in tables, else in the mean."""
         if self.reference == "minao":
-            return {
-                z: electrons[molecules.z == z].mean(axis=0)
-                for z in molecules.elements.tolist()
-            }
+            numbers = np.unique(rows.z).tolist()
+            return {z: rows.atom[rows.z == z].mean(axis=0) for z in numbers}
         assert self.tables is not None  # checked with the reference
         typical = {}
         for z, symbol in zip(self.basis.elements.tolist(), self.basis, strict=True):
             if symbol in self.tables.basis:
-                typical[z] = np.zeros(electrons.shape[1])
+                typical[z] = np.zeros(rows.atom.shape[1])
                 places = self.template_.places(symbol)
                 typical[z][places] = self.tables.free_populations(symbol)
         return typical

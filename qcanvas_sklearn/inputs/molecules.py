@@ -29,7 +29,7 @@ class MoleculeReader(Reader[GraphRows]):
     Attributes
     ----------
     describer_ : transformer or None
-        What makes features for a baseline, fitted on the molecules to learn from.
+        What makes features for a baseline, fitted on the molecules that are learned from.
     """
 
     describer_: Any = None
@@ -38,18 +38,34 @@ class MoleculeReader(Reader[GraphRows]):
         """Read molecules to learn from."""
         molecules = check_molecules(X)
         self.source = molecules.provenance
-        describe = self.spec.describe
-        self.describer_ = None if describe is None else clone(describe).fit(molecules)
+        self.describer_ = None  # of an earlier fit
         # A refit on molecules of a model of columns: there are none any more.
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(estimator, name):
                 delattr(estimator, name)
-        return self._rows(molecules)
+        rows = self._rows(molecules)
+        return rows if self.spec.describe is None else replace(rows, features=molecules)
+
+    def settled(self, rows: GraphRows, learned: NDArray[np.int64]) -> GraphRows:
+        """Rows of a first fit, with features by what was fitted on those learned from."""
+        if self.spec.describe is None:
+            return rows
+        molecules = rows.features
+        self.describer_ = clone(self.spec.describe).fit(molecules[learned])
+        features = _numbers(self.describer_.transform(molecules))
+        pulls = None if rows.forces is None else self.force_features(molecules)
+        return replace(rows, features=features, force_features=pulls)
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
         """Read further molecules."""
-        rows = self._rows(self._checked(estimator, X))
-        return rows if learn else rows.without_forces()
+        molecules = self._checked(estimator, X)
+        return self._rows(molecules if learn else replace(molecules, forces=None))
+
+    def force_features(self, molecules: Molecules) -> NDArray[np.float64] | None:
+        """The negative gradients of the baseline's features, (N, 3, k), where it has them."""
+        if not hasattr(self.describer_, "force_features"):
+            return None
+        return np.asarray(self.describer_.force_features(molecules), dtype=np.float64)
 
     def _checked(self, estimator: BaseEstimator, X: Any) -> Molecules:
         if not looks_like_molecules(X):
@@ -82,6 +98,7 @@ class MoleculeReader(Reader[GraphRows]):
             features=None if self.describer_ is None else _numbers(
                 self.describer_.transform(molecules)
             ),
+            force_features=None if molecules.forces is None else self.force_features(molecules),
         )
         groups = molecules.groups
         return replace(rows, group=rows.keys() if groups is None else _hashed(groups))

@@ -15,11 +15,11 @@ from torch import nn
 
 from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
-from ..images.layout import PairColumns, find_columns
+from ..images.layout import PairColumns
 from ..nn import SwapSymmetric
-from ..rendering import mean_pixels
+from ..rendering import channel_means, mean_pixels
 from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
-from ..training import DenseRows
+from ..training import DenseRows, Pictures
 from ._base import DenseReader
 from .tables import check_table, refuse_atoms
 
@@ -27,6 +27,8 @@ __all__ = ["PairReader"]
 
 #: Inputs of a pair that nothing has to be calculated for.
 _ELEMENTARY = {"z", "distance", "others"}
+#: Element pairs that are described at a time.
+_PART = 2**17
 #: Channels whose features do not sit on the atoms.
 _MOLECULAR_CHANNELS = (2, 3, 4, 5)
 
@@ -69,39 +71,56 @@ class PairReader(DenseReader):
                 self.transformer_ = self._free_atoms
             else:
                 self.transformer_ = PairImageTransformer(include=self.spec.blocks).fit(X)
-            table: NDArray = self.transformer_.draw(checked)
-            columns = find_columns(table)
-        else:
-            self.transformer_ = None
-            table, columns = check_table(estimator, X, reset=True)
+            layout = self.transformer_.layout_
+            self.columns_ = PairColumns(layout, np.arange(layout.n_columns))
+            return self._drawn_later(self.transformer_, checked)
+        self.transformer_ = None
+        table, columns = check_table(estimator, X, reset=True)
         assert columns is not None  # why this reader was chosen
         self.columns_ = columns
-        return self._rows(table)
+        return self._of_table(table)
 
-    def read(
-        self, estimator: BaseEstimator, X: Any, *, learn: bool = False
-    ) -> DenseRows:
-        """Read pairs given in the same way."""
+    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> DenseRows:
+        """Read pairs given in the same way, or a part of them."""
         if self.transformer_ is None:
-            refuse_atoms(estimator, X)
-            table, columns = check_table(estimator, X, reset=False)
-            # A table without names or layout is read by position.
-            if columns is not None and columns.layout != self.layout_:
-                raise ValueError(
-                    f"X has the columns of {columns.layout}, "
-                    f"{type(estimator).__name__} was fitted on those of {self.layout_}"
-                )
+            rows = self._of_table(self._checked_table(estimator, X))
         else:
-            if looks_like_molecules(X) or not looks_like_pairs(X):
-                raise ValueError(
-                    f"this {type(estimator).__name__} was fitted on element pairs; got "
-                    f"{type(X).__name__} without element symbols"
-                )
-            checked = validate_pairs(estimator, X, reset=False)
-            transformer = self.transformer_ if learn else self._transformer_for(checked)
-            table = transformer.draw(checked)
-        rows = self.scaled(self._rows(table))
+            pairs = self._checked_pairs(estimator, X)
+            transformer = self.transformer_ if learn else self._transformer_for(pairs)
+            rows = self._drawn_later(transformer, pairs)
+        rows = self.scaled(rows)
         return rows if learn else self.without_labels(rows)
+
+    def parts(self, estimator: BaseEstimator, X: Any) -> Sequence[Any]:
+        """Element pairs, checked, some at a time; a table is there as a whole already."""
+        if self.transformer_ is None:
+            return [X]
+        z, distance = self._checked_pairs(estimator, X)
+        cuts = [slice(start, start + _PART) for start in range(0, len(z), _PART)]
+        return [
+            CheckedPairs(z[cut], None if distance is None else distance[cut]) for cut in cuts
+        ]
+
+    def _checked_table(self, estimator: BaseEstimator, X: Any) -> NDArray:
+        refuse_atoms(estimator, X)
+        table, columns = check_table(estimator, X, reset=False)
+        # A table without names or layout is read by position.
+        if columns is not None and columns.layout != self.layout_:
+            raise ValueError(
+                f"X has the columns of {columns.layout}, "
+                f"{type(estimator).__name__} was fitted on those of {self.layout_}"
+            )
+        return table
+
+    def _checked_pairs(self, estimator: BaseEstimator, X: Any) -> CheckedPairs:
+        if isinstance(X, CheckedPairs):
+            return X
+        if looks_like_molecules(X) or not looks_like_pairs(X := _converted(X)):
+            raise ValueError(
+                f"this {type(estimator).__name__} was fitted on element pairs; got "
+                f"{type(X).__name__} without element symbols"
+            )
+        return validate_pairs(estimator, X, reset=False)
 
     def without_labels(self, rows: DenseRows) -> DenseRows:
         """Rows with no more than what predictions start from."""
@@ -127,10 +146,17 @@ class PairReader(DenseReader):
         reader.transformer_ = None
         return reader
 
-    def _rows(self, table: Any) -> DenseRows:
+    def _of_table(self, table: Any) -> DenseRows:
         own, others = self.columns_.take(table)
-        n, dtype = len(own), own.dtype
-        blocks = self.layout_.unpack(own)
+        return self._rows(self.layout_.unpack(own), others)
+
+    def _drawn_later(self, transformer: PairImageTransformer, pairs: CheckedPairs) -> DenseRows:
+        """Rows of raw pairs; whoever looks at pixels draws them where the network computes."""
+        none = np.empty((len(pairs.z), 0), dtype=transformer.dtype)
+        return self._rows(transformer.undrawn(pairs), none)
+
+    def _rows(self, blocks: dict[str, NDArray], others: NDArray) -> DenseRows:
+        n, dtype = len(others), others.dtype
         z = _check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
         if self.spec.relative_populations and "z" in blocks:
             blocks = _relative_to_free_atoms(blocks, z)
@@ -138,8 +164,9 @@ class PairReader(DenseReader):
         atom += [blocks[k] for k in ("shell_populations", "m0_populations") if k in blocks]
         pair = [blocks[k][:, None] for k in ("distance_ang", "dipole_mag") if k in blocks]
         # A network that looks at the pixels takes their means by itself.
-        if "image" not in blocks or "image" not in self.spec.names:
-            pair += _channel_means(blocks)
+        looks = "image" in self.spec.names
+        if not looks or not {"image", "amplitudes"} & blocks.keys():
+            pair += _channel_means(blocks, self.layout_)
         vector = np.zeros((n, 3), dtype=dtype)
         if "distance_ang" in blocks:
             vector[:, 2] = blocks["distance_ang"]
@@ -156,7 +183,11 @@ class PairReader(DenseReader):
         if "image" in blocks:
             inputs["image"] = blocks["image"]
         arrays = {k: inputs[k] for k in self.spec.names if inputs.get(k) is not None}
-        return DenseRows(arrays, n_atoms=2)
+        pictures = None
+        if looks and "amplitudes" in blocks:
+            arrays["amplitudes"] = blocks["amplitudes"]
+            pictures = Pictures(self.layout_.image_size, self.layout_.channels)
+        return DenseRows(arrays, n_atoms=2, pictures=pictures)
 
     def groups(self, rows: DenseRows) -> NDArray[np.int64]:
         """A pair belongs to itself, in either order, at any distance, however often."""
@@ -187,6 +218,16 @@ class PairReader(DenseReader):
         }
 
 
+def _converted(X: Any) -> Any:
+    """A list of pairs as an array, so that millions of rows become one no more than once."""
+    if not isinstance(X, (list, tuple)):
+        return X
+    try:
+        return np.array(X, dtype=object)
+    except ValueError:  # rows that differ in length
+        return X
+
+
 def _check_z(columns: NDArray) -> NDArray[np.int64]:
     bad = ~((columns >= 1) & (columns <= MAX_Z) & (columns == np.floor(columns)))
     if bad.any():
@@ -198,10 +239,12 @@ def _check_z(columns: NDArray) -> NDArray[np.int64]:
     return columns.astype(np.int64)
 
 
-def _channel_means(blocks: Mapping[str, NDArray]) -> list[NDArray]:
+def _channel_means(blocks: Mapping[str, NDArray], layout: PairLayout) -> list[NDArray]:
     """The mean of each channel (n, n_channels), where there are channels."""
     if "channel_means" in blocks:
         return [blocks["channel_means"]]
+    if "amplitudes" in blocks:
+        return [channel_means(blocks["amplitudes"], layout.image_size, layout.channels)]
     return [mean_pixels(blocks["image"])] if "image" in blocks else []
 
 

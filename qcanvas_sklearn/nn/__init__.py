@@ -3,11 +3,22 @@
 Cores pass messages on graphs of any size; heads make targets of features.
 """
 
-from .cores import EGNN, DenseGATv2Conv, DimeNetPlusPlus, FAENet, GATv2, GotenNet, SchNet
+from .cores import (
+    EGNN,
+    DenseGATv2Conv,
+    DimeNetPlusPlus,
+    FAENet,
+    GATv2,
+    GotenNet,
+    PaiNN,
+    SchNet,
+)
 from .ensemble import Ensemble
 from .forces import EnergyForces
 from .heads import (
     HamiltonianGotenNet,
+    HamiltonianNetwork,
+    HamiltonianPaiNN,
     MoleculeDimeNet,
     MoleculeEGNN,
     MoleculeFAENet,
@@ -39,6 +50,8 @@ __all__ = [
     "GATv2",
     "GotenNet",
     "HamiltonianGotenNet",
+    "HamiltonianNetwork",
+    "HamiltonianPaiNN",
     "MoleculeDimeNet",
     "MoleculeEGNN",
     "MoleculeFAENet",
@@ -46,6 +59,7 @@ __all__ = [
     "MoleculeGotenNet",
     "MoleculeNetwork",
     "MoleculeSchNet",
+    "PaiNN",
     "PairDimeNet",
     "PairEGNN",
     "PairFAENet",

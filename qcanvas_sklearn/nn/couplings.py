@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .harmonics import spherical_harmonics
 
-__all__ = ["Coupling", "coupled_degrees", "coupling"]
+__all__ = ["Coupling", "TensorProduct", "coupled_degrees", "coupling"]
 
 
 def coupled_degrees(l1: int, l2: int, highest: int) -> list[int]:
@@ -81,3 +81,21 @@ class Coupling(nn.Module):
     def forward(self, tensors: Tensor) -> Tensor:
         """Map (..., 2 l + 1) to (..., 2 l1 + 1, 2 l2 + 1)."""
         return torch.einsum("...c,abc->...ab", tensors, self.integrals)
+
+
+class TensorProduct(Coupling):
+    """What of the product of tensors of degrees l1 and l2 is a tensor of degree l.
+
+    Where l = l1 + l2, the symmetric part without traces.
+
+    Parameters
+    ----------
+    l1, l2, l : int
+        Degrees.
+    """
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:  # type: ignore[override]
+        """Map (n, 2 l1 + 1, k) and (n, 2 l2 + 1, k), channel by channel, to (n, 2 l + 1, k)."""
+        products = first[:, :, None] * second[:, None]
+        integrals = self.integrals.flatten(0, 1)
+        return torch.einsum("npk,pc->nck", products.flatten(1, 2), integrals)

@@ -15,6 +15,7 @@ __all__ = [
     "damped_softmax",
     "edge_vectors",
     "lengths",
+    "n_messages",
     "pair_graphs",
     "sum_messages",
     "triplets",
@@ -71,6 +72,11 @@ def sum_messages(messages: Tensor, index: Tensor, n: int) -> Tensor:
     return messages.new_zeros(n, *messages.shape[1:]).index_add(0, index, messages)
 
 
+def n_messages(index: Tensor, n: int) -> Tensor:
+    """How often each of n numbers occurs; unlike ``bincount`` on CUDA, without waiting."""
+    return sum_messages(torch.ones_like(index), index, n)
+
+
 def damped_softmax(logits: Tensor, damping: Tensor, target: Tensor, n: int) -> Tensor:
     r"""Softmax over the edges that arrive at a node, each counted as much as it is damped.
 
@@ -111,7 +117,7 @@ def triplets(edge_index: Tensor, n_nodes: int, paired: bool = False) -> tuple[Te
     """
     source, target = edge_index
     by_target = torch.argsort(target, stable=True)
-    n_arriving = torch.bincount(target, minlength=n_nodes)
+    n_arriving = n_messages(target, n_nodes)
     first_arriving = n_arriving.cumsum(0) - n_arriving
     n_before = n_arriving[source]  # edges that could come before each edge
     ji = torch.repeat_interleave(torch.arange(len(source), device=source.device), n_before)

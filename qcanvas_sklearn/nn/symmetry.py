@@ -100,7 +100,8 @@ class SwapSymmetric(nn.Module):
         return both if self.draws else torch.where(self.parity == 0, outputs, both)
 
     def _drawn(self, inputs: Mapping[str, Tensor], swapped: Mapping[str, Tensor]) -> Tensor:
-        flip = torch.rand(len(inputs["z"]), dtype=torch.float32).to(inputs["z"].device) < 0.5
+        z = inputs["z"]
+        flip = torch.rand(len(z), dtype=torch.float32, device=z.device) < 0.5
         outputs = self.network(**_mixed(flip, swapped, inputs))
         return outputs * torch.where(flip[:, None], self.parity, 1.0)
 

@@ -109,7 +109,8 @@ _RECORDS = {
     "qcanvas_sklearn.structures": ("Molecules", "PairData"),
     "qcanvas_sklearn.training": (
         "CompositionReference", "DenseRows", "ExtrapolationCalibration", "GraphRows",
-        "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler", "TrainingData",
+        "Pictures", "Scaling", "SpreadCalibration", "TargetBlock", "TargetScaler",
+        "TrainingData",
     ),
 }  # fmt: skip
 _STATES = {
@@ -126,8 +127,9 @@ _MADE = {
 }
 _NETWORKS = {
     "qcanvas_sklearn.nn": (
-        "EnergyForces", "Ensemble", "HamiltonianGotenNet", "MoleculeDimeNet", "MoleculeEGNN",
-        "MoleculeFAENet", "MoleculeGATv2", "MoleculeGotenNet", "MoleculeSchNet",
+        "EnergyForces", "Ensemble", "HamiltonianGotenNet", "HamiltonianPaiNN",
+        "MoleculeDimeNet", "MoleculeEGNN", "MoleculeFAENet", "MoleculeGATv2",
+        "MoleculeGotenNet", "MoleculeSchNet",
         "PairDimeNet", "PairEGNN", "PairFAENet", "PairFusion", "PairGATv2", "PairGotenNet",
         "PairMLP", "PairSchNet", "PairTransformer", "PairViT", "QuantumShellNet",
         "SwapSymmetric",

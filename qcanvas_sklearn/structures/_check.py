@@ -23,6 +23,8 @@ __all__ = [
 
 PAIR_COLUMNS = ("element_1", "element_2")
 DISTANCE_COLUMN = "distance_ang"
+#: Kinds of arrays that are read as they are: text and whole numbers.
+_FAST = "Uiu"
 
 
 class CheckedPairs(NamedTuple):
@@ -124,21 +126,14 @@ def check_pairs(X: Any) -> CheckedPairs:
     >>> check_pairs([[13, 47]]).z
     array([[47, 13]])
     """
-    array, named = _entries(X)
-    if array.ndim != 2 or array.shape[1] not in (2, 3):
-        raise ValueError(
-            "expected element pairs of shape (n, 2), or (n, 3) with bond lengths in "
-            f"angstrom, as in [['Ag', 'Al']]; got shape {array.shape}. "
-            "Reshape your data if it is a single pair."
-        )
-    if len(array) == 0:
+    entries, lengths, named = _entries(X)
+    if len(entries) == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-    z = _check_elements(array[:, :2], whole_floats=named)
-    distance = _check_distances(array[:, 2]) if array.shape[1] == 3 else None
+    z = _check_elements(entries, whole_floats=named)
+    distance = None if lengths is None else _check_distances(lengths)
     rank = alphabetical_rank()[z]
     swapped = rank[:, 0] > rank[:, 1]
-    z[swapped] = z[swapped, ::-1]
-    return CheckedPairs(z, distance)
+    return CheckedPairs(np.where(swapped[:, None], z[:, ::-1], z), distance)
 
 
 def validate_pairs(estimator: BaseEstimator, X: Any, *, reset: bool) -> CheckedPairs:
@@ -198,24 +193,44 @@ def _two_dimensional(
     return array if array.ndim == 2 and array.shape[1] in widths else None
 
 
-def _entries(X: Any) -> tuple[NDArray[np.object_], bool]:
-    """Entries of pairs as objects, masked ones None, and whether columns were named."""
+def _entries(X: Any) -> tuple[NDArray, NDArray | None, bool]:
+    """Elements (n, 2) of pairs, lengths (n,) or None, and whether columns were named.
+
+    Arrays of text and of whole numbers stay what they are; all else are objects, masked ones
+    None.
+    """
     columns = _pair_columns(X)
     if columns:
         extra = [name for name in X.columns if name not in columns]
         if extra:
             raise ValueError(f"unexpected columns {extra} beside the element pairs")
-        parts = [np.asarray(X[name], dtype=object) for name in columns]
-        return np.column_stack(parts), True
-    try:
-        array = np.array(X, dtype=object)
-    except ValueError:
+        first, second, *lengths = (_of_column(X[name]) for name in columns)
+        if first.dtype.kind != second.dtype.kind:
+            first, second = first.astype(object), second.astype(object)
+        return np.stack([first, second], axis=1), lengths[0] if lengths else None, True
+    array = X
+    if type(X) is not np.ndarray or X.dtype.kind not in _FAST:
+        try:
+            array = np.array(X, dtype=object)
+        except ValueError:
+            raise ValueError(
+                "element pairs must be an array of shape (n, 2); the rows differ in length"
+            ) from None
+        if isinstance(X, np.ma.MaskedArray):
+            array[np.ma.getmaskarray(X)] = None
+    if array.ndim != 2 or array.shape[1] not in (2, 3):
         raise ValueError(
-            "element pairs must be an array of shape (n, 2); the rows differ in length"
-        ) from None
-    if isinstance(X, np.ma.MaskedArray):
-        array[np.ma.getmaskarray(X)] = None
-    return array, False
+            "expected element pairs of shape (n, 2), or (n, 3) with bond lengths in "
+            f"angstrom, as in [['Ag', 'Al']]; got shape {array.shape}. "
+            "Reshape your data if it is a single pair."
+        )
+    return array[:, :2], array[:, 2] if array.shape[1] == 3 else None, False
+
+
+def _of_column(column: Any) -> NDArray:
+    """A column as it is where it holds text or numbers that numpy knows, else as objects."""
+    array = np.asarray(column)
+    return array if array.dtype.kind in "f" + _FAST else np.asarray(column, dtype=object)
 
 
 def _is_missing(value: Any) -> bool:
@@ -226,17 +241,24 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _check_elements(entries: NDArray[np.object_], whole_floats: bool) -> NDArray[np.int64]:
+def _check_elements(entries: NDArray, whole_floats: bool) -> NDArray[np.int64]:
     """Atomic numbers of symbols or, where there is no text, of atomic numbers."""
-    with_text = any(isinstance(value, str) for value in entries.ravel())
+    with_text = entries.dtype.kind == "U" or (
+        entries.dtype.kind == "O" and any(isinstance(value, str) for value in entries.ravel())
+    )
     if with_text:
         z = atomic_numbers(entries)
+    elif entries.dtype.kind in "iu":
+        known = (entries >= 1) & (entries <= MAX_Z)
+        z = np.where(known, entries, 0).astype(np.int64)
     else:
-        numbers = [_as_atomic_number(value, whole_floats) for value in entries.ravel()]
+        values = entries.ravel().tolist()
+        numbers = [_as_atomic_number(value, whole_floats) for value in values]
         z = np.array(numbers, dtype=np.int64).reshape(entries.shape)
     if (z == 0).any():
         row, column = np.argwhere(z == 0)[0]
-        _refuse_element(f"row {row}: ", entries[row, column], with_text)
+        value = entries[row : row + 1, column].astype(object)[0]
+        _refuse_element(f"row {row}: ", value, with_text)
     return z
 
 
@@ -268,12 +290,16 @@ def _refuse_element(row: str, value: Any, with_text: bool) -> NoReturn:
 
 
 def _check_distances(values: NDArray) -> NDArray[np.float64]:
-    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
-    distance = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    if values.dtype.kind in "fiu":
+        distance = values.astype(np.float64)
+    else:
+        numbers = pd.to_numeric(pd.Series(values.astype(object)), errors="coerce")
+        distance = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.isfinite(distance) & (distance > 0))
     if bad.any():
         row = int(np.argmax(bad))
+        value = values[row : row + 1].astype(object)[0]
         raise ValueError(
-            f"row {row}: the bond length {values[row]!r} is not a positive number of angstrom"
+            f"row {row}: the bond length {value!r} is not a positive number of angstrom"
         )
     return distance

@@ -16,9 +16,10 @@ from .engine import (
 )
 from .graph_rows import GraphRows
 from .losses import LOSSES, MaskedLoss
+from .pictures import Pictures
 from .progress import Progress, progress_part, with_progress
 from .rows import DenseRows, Rows, Scaling
-from .scaling import TargetScaler, feature_scaling
+from .scaling import TargetScaler, feature_scaling, picture_scaling
 from .targets import TargetBlock
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "GraphRows",
     "LOSSES",
     "MaskedLoss",
+    "Pictures",
     "Predictor",
     "Progress",
     "Rate",
@@ -44,6 +46,7 @@ __all__ = [
     "evaluation_module",
     "feature_scaling",
     "history_frame",
+    "picture_scaling",
     "precision",
     "predict",
     "progress_part",

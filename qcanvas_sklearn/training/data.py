@@ -127,9 +127,14 @@ class TensorBatches:
         return -(-len(self.table) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        for index in self.indices():
+            yield self.table[index]
+
+    def indices(self) -> Iterator[Tensor]:
+        """The rows of each batch, on the device."""
         n, size = len(self.table), self.batch_size
         # Drawn on the host, so that the order does not depend on the device.
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         order = order.to(self.table.device)
         for start in range(0, n, size):
-            yield self.table[order[start : start + size]]
+            yield order[start : start + size]

@@ -30,12 +30,13 @@ from skorch.callbacks import (
 )
 from skorch.helper import predefined_split
 from skorch.utils import noop
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
 from .callbacks import Annealing, Clipping, Divergence, EpochProgress, Thawing
+from .captured import can_be_captured, fit_captured
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import precision, repeatable, seeded, single_precision, stream_seed
 from .losses import MaskedLoss
@@ -94,6 +95,8 @@ class TrainingPlan:
     #: Part of the cycle in which the learning rate rises.
     warm_up: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
+    #: Whether the loss of validation rows is computed after every epoch.
+    watches: bool = True
     #: Epochs of trainings behind this one that the same fit consists of.
     further_epochs: float = 0.0
     #: Where the training shows how far it is, besides lines of its epochs.
@@ -180,12 +183,16 @@ def _callbacks(
 def _of_user(plan: TrainingPlan, done: int) -> list[Any]:
     """Copies of the user's callbacks, which count the epochs of this training."""
     callbacks = copy.deepcopy(list(plan.callbacks))
-    for callback in callbacks:
-        mapper = callback[1] if isinstance(callback, tuple) else callback
+    for mapper in map(_callback, callbacks):
         # skorch counts those before a continued fit, too, and would never come to the first.
         if done and isinstance(mapper, ParamMapper) and mapper.at in range(1, sys.maxsize):
             mapper.at = partial(_is_epoch, number=done + mapper.at)
     return callbacks
+
+
+def _callback(given: Callback | tuple[str, Callback]) -> Callback:
+    """A callback that may come with its name."""
+    return given[1] if isinstance(given, tuple) else given
 
 
 def _is_epoch(net: NeuralNet, number: int) -> bool:
@@ -236,6 +243,7 @@ def train(
     ValueError
         If the loss or a weight is no finite number; the net is of no use then.
     """
+    valid = valid if plan.watches else None
     table = data.to(device)
     _want_forces(net.module_, FORCES in table.blocks)
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))
@@ -245,11 +253,12 @@ def train(
     net.callbacks = _callbacks(net, plan, n_steps, valid is not None)
     net.verbose = int(plan.verbose >= 2)
     net.initialize_callbacks()
-    net.train_split = predefined_split(valid.to(device)) if valid else None
+    beside = valid.to(device) if valid else None
+    net.train_split = predefined_split(beside) if beside else None
     _place(net, device)
     try:
         with seeded(stream_seed(plan.seed, len(net.history)), device), repeatable(device):
-            interrupted = _run(net, table)
+            interrupted = _run(net, table, beside, plan)
     finally:
         _leave_on_cpu(net, keep_optimizer)
     if not all(weight.isfinite().all() for weight in net.module_.parameters()):
@@ -272,12 +281,17 @@ def _want_forces(module: nn.Module, wanted: bool) -> None:
         module.wants_forces = wanted
 
 
-def _run(net: NeuralNet, table: TensorTable) -> bool:
+def _run(
+    net: NeuralNet, table: TensorTable, valid: TensorTable | None, plan: TrainingPlan
+) -> bool:
     """The loop over the epochs; whether it was broken off from outside."""
     net.notify("on_train_begin", X=table, y=None)
     interrupted = False
     try:
-        net.fit_loop(table)
+        if can_be_captured(net, table, map(_callback, plan.callbacks)):
+            fit_captured(net, table, valid)
+        else:
+            net.fit_loop(table)
     except KeyboardInterrupt as error:
         interrupted = not _was_raised(error)
     finally:
@@ -322,7 +336,8 @@ def history_frame(net: NeuralNet) -> pd.DataFrame:
             "epoch": row["epoch"],
             "train_loss": row["train_loss"],
             "valid_loss": row.get("valid_loss", np.nan),
-            "lr": row["batches"][-1].get("event_lr", net.lr),
+            # Batches of validation rows, which come last, have none.
+            "lr": ([b["event_lr"] for b in row["batches"] if "event_lr" in b] or [net.lr])[-1],
             "seconds": row.get("dur", np.nan),
         }
         for row in net.history
@@ -379,13 +394,25 @@ class Predictor:
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in blocks}
         dtype = precision(self.device)
         without_gradients = torch.no_grad() if derives else torch.inference_mode()
+        on_gpu = self.device.type == "cuda"
+        computed: Mapping[str, Tensor] = {}
         with repeatable(self.device), without_gradients:
-            for piece in rows.pieces():
+            for piece in rows.pieces(on_gpu):
                 batch = rows.take(piece).to(self.device, dtype).batch(slice(None))
                 outputs = by_block(self.module(**batch))
-                for name, part in parts.items():
-                    part.append(outputs[name].double().cpu().numpy())
+                # A GPU computes a piece while the host makes the next one ready.
+                _collect(parts, computed)
+                computed = outputs
+            _collect(parts, computed)
         return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def _collect(
+    parts: Mapping[str, list[NDArray[np.float64]]], outputs: Mapping[str, Tensor]
+) -> None:
+    """Append the outputs that are asked for, on the host."""
+    for name in parts.keys() & outputs.keys():
+        parts[name].append(outputs[name].double().cpu().numpy())
 
 
 def predict(net: NeuralNet, rows: Rows, device: torch.device) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ __all__ = ["GraphRows"]
 
 #: Fields by what their first axis counts.
 _BY_ROW = ("charge", "group", "features")
-_BY_ATOM = ("z", "positions", "forces", "atom")
+_BY_ATOM = ("z", "positions", "forces", "force_features", "atom")
 _BY_EDGE = ("source", "target", "offset", "pair", "overlap")
 #: Pairs of neighbours, and atoms, that are computed at a time.
 _MAX_EDGES = 2**13
+_MAX_EDGES_GPU = 2**16
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class GraphRows:
     forces : (N, 3) or None
         Forces to learn from, NaN where a row has none.
     features : (n, k) or None
-        What describes the rows to a baseline, indexed by row; no network sees it.
+        What describes the rows to a baseline, indexed by row, or what it is made of; no
+        network sees it.
+    force_features : (N, 3, k) or None
+        The negative gradients of the features at the atoms, where forces are learned from.
     atom : (N, k) or None
         Numbers that describe the atoms.
     pair : (H, k) or None
@@ -71,9 +75,12 @@ class GraphRows:
     group: Any
     forces: Any = None
     features: Any = None
+    force_features: Any = None
     atom: Any = None
     pair: Any = None
     overlap: Any = None
+
+    uniform: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -99,7 +106,7 @@ class GraphRows:
         """The rows as tensors on a device."""
         return GraphRows(**{
             f.name: _tensor(getattr(self, f.name), device, dtype)
-            for f in fields(self) if f.name not in ("forces", "features")
+            for f in fields(self) if f.name not in ("forces", "features", "force_features")
         })  # fmt: skip
 
     def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
@@ -145,12 +152,13 @@ class GraphRows:
         ptr = self.edge_ptr if level == "pair" else self.ptr
         return _ragged(torch.tensor(ptr) if isinstance(ptr, np.ndarray) else ptr, index)[0]
 
-    def pieces(self) -> Iterator[slice]:
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
         """Rows that are computed at a time, by their edges."""
+        limit = _MAX_EDGES_GPU if on_gpu else _MAX_EDGES
         cost = np.asarray(self.ptr + self.edge_ptr)
         start = 0
         while start < len(self):
-            stop = int(np.searchsorted(cost, cost[start] + _MAX_EDGES, side="right")) - 1
+            stop = int(np.searchsorted(cost, cost[start] + limit, side="right")) - 1
             stop = max(stop, start + 1)
             yield slice(start, stop)
             start = stop
@@ -188,7 +196,7 @@ class GraphRows:
 
     def without_forces(self) -> GraphRows:
         """The rows without what a network is to learn of their atoms."""
-        return replace(self, forces=None)
+        return replace(self, forces=None, force_features=None)
 
 
 def _joined(
@@ -198,11 +206,12 @@ def _joined(
     if a is None and b is None:
         return None
     fill = np.nan if name == "forces" else 0.0
-    n_lines = {"forces": lambda rows: len(rows.z), "offset": lambda rows: len(rows.source)}
+    shape = next(array.shape[1:] for array in (a, b) if array is not None)
     parts = [
-        np.full((n_lines[name](rows), 3), fill) if array is None else array
+        np.full((len(rows.source if name in _BY_EDGE else rows.z), *shape), fill)
+        if array is None else array
         for array, rows in ((a, one), (b, other))
-    ]
+    ]  # fmt: skip
     return np.concatenate(parts)
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..rendering import render
+from .pictures import Drawing, Pictures
+
 __all__ = ["DenseRows", "Rows", "Scaling"]
 
 _BLOCK_BYTES = 2**22
 #: Rows of one shape that are predicted at a time.
 _PIECE = 256
+#: The same on a GPU, and the memory of their inputs.
+_GPU_PIECE = 2**13
+_GPU_BYTES = 2**26
 
 
 class Scaling(NamedTuple):
@@ -42,7 +48,15 @@ class Scaling(NamedTuple):
 
 
 class Rows(Protocol):
-    """What readers make of X, and all that training knows of it."""
+    """What readers make of X, and all that training knows of it.
+
+    Attributes
+    ----------
+    uniform : bool
+        Whether as many rows are always as much memory, whichever they are.
+    """
+
+    uniform: ClassVar[bool]
 
     def __len__(self) -> int: ...
 
@@ -62,8 +76,8 @@ class Rows(Protocol):
         """Positions of the labels of some rows among those of a level."""
         ...
 
-    def pieces(self) -> Iterator[slice]:
-        """Rows that are computed at a time, where memory is what limits them."""
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
+        """Rows that are computed at a time: by the CPU's caches, or a GPU's memory."""
         ...
 
     def keys(self) -> NDArray[np.int64]:
@@ -96,12 +110,18 @@ class DenseRows:
         Atoms of each row, for labels of atoms; 0 where rows have none.
     beside : mapping of str to ndarray
         What else belongs to the rows and no network sees, first axis n.
+    pictures : Pictures or Drawing, optional
+        Which images the array ``amplitudes`` (n, 16) stands for, on a device what draws them.
+        The network is given ``image`` in its place.
     """
 
     arrays: Mapping[str, Any]
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
     n_atoms: int = 0
     beside: Mapping[str, NDArray] = field(default_factory=dict)
+    pictures: Pictures | Drawing | None = None
+
+    uniform: ClassVar[bool] = True
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -118,11 +138,32 @@ class DenseRows:
             name: _tensor(array, self.scaling.get(name), device, dtype)
             for name, array in self.arrays.items()
         }
-        return DenseRows(tensors, n_atoms=self.n_atoms)
+        drawing = None
+        if isinstance(self.pictures, Pictures):
+            of_pixels = self.scaling.get("image")
+            n_channels = len(self.pictures.channels)
+            mean, scale = np.zeros(n_channels), np.ones(n_channels)
+            if of_pixels is not None:
+                mean, scale = of_pixels.mean, of_pixels.scale
+            drawing = self.pictures.drawing(mean, scale, device, dtype)
+        return DenseRows(tensors, n_atoms=self.n_atoms, pictures=drawing)
 
     def batch(self, index: Tensor | slice) -> dict[str, Tensor]:
         """The network's inputs for some of the rows; after :meth:`to`."""
-        return {name: tensor[index] for name, tensor in self.arrays.items()}
+        inputs = {name: tensor[index] for name, tensor in self.arrays.items()}
+        if isinstance(self.pictures, Drawing):
+            inputs["image"] = self.pictures(inputs.pop("amplitudes"))
+        return inputs
+
+    def drawn(self) -> DenseRows:
+        """The same rows with pixels on the host, as rows of a table have them."""
+        if not isinstance(self.pictures, Pictures):
+            return self
+        arrays = dict(self.arrays)
+        image = render(
+            arrays.pop("amplitudes"), self.pictures.image_size, self.pictures.channels
+        )
+        return replace(self, arrays={**arrays, "image": image}, pictures=None)
 
     def entries(self, level: str, index: Tensor) -> Tensor:
         """Positions of the labels of some rows among those of a level.
@@ -143,10 +184,16 @@ class DenseRows:
         atoms = torch.arange(self.n_atoms, device=index.device)
         return (index[:, None] * self.n_atoms + atoms).flatten()
 
-    def pieces(self) -> Iterator[slice]:
-        """Rows that are computed at a time, where memory is what limits them."""
-        for start in range(0, len(self), _PIECE):
-            yield slice(start, start + _PIECE)
+    def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
+        """Rows that are computed at a time: by the CPU's caches, or a GPU's memory."""
+        size = _PIECE
+        if on_gpu and len(self):
+            of_row = self.nbytes // len(self) + 1
+            if isinstance(self.pictures, Pictures):
+                of_row += self.pictures.nbytes
+            size = int(np.clip(_GPU_BYTES // of_row, _PIECE, _GPU_PIECE))
+        for start in range(0, len(self), size):
+            yield slice(start, start + size)
 
     def keys(self) -> NDArray[np.int64]:
         """A number for what each row holds, equal for equal rows alone, shape (n,)."""
@@ -164,6 +211,8 @@ class DenseRows:
 
     def concat(self, other: DenseRows) -> DenseRows:
         """These rows, and others of the same kind behind them."""
+        if self.pictures != other.pictures:  # some were kept by an earlier version
+            return self.drawn().concat(other.drawn())
         others = {**other.arrays, **other.beside}
         return self._each(lambda name, array: np.concatenate([array, others[name]]))
 

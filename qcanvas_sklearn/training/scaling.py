@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .pictures import Pictures
 from .rows import Scaling
 
-__all__ = ["TargetScaler", "feature_scaling"]
+__all__ = ["TargetScaler", "feature_scaling", "picture_scaling"]
 
 
 def _nonzero(scale: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -42,9 +43,40 @@ def feature_scaling(features: NDArray, axis: int = -1, floor: float = 0.0) -> Sc
     shape[axis] = -1
     moments = _moments(features, size.reshape(shape), others)
     mean, scale = (size * moment for moment in moments)
-    round_off = 8 * np.finfo(features.dtype).eps
-    scale = np.where(scale > np.maximum(floor, round_off * np.abs(mean)), scale, 0.0)
-    return Scaling(mean, _nonzero(scale), axis if axis < features.ndim - 1 else -1)
+    scale = _beyond_round_off(mean, scale, floor, features.dtype)
+    return Scaling(mean, scale, axis if axis < features.ndim - 1 else -1)
+
+
+def picture_scaling(
+    amplitudes: NDArray[np.float64], pictures: Pictures, floor: float = 0.0
+) -> Scaling:
+    """Mean and standard deviation of the pixels of each channel, without the pixels.
+
+    Parameters
+    ----------
+    amplitudes : ndarray of shape (n, 16)
+        Training rows.
+    pictures : Pictures
+        Which images they stand for.
+    floor : float, default=0.0
+        As in :func:`feature_scaling`.
+
+    Returns
+    -------
+    Scaling
+        That of :func:`feature_scaling` for the images in single precision, to the round-off
+        of the latter.
+    """
+    mean, scale = pictures.moments(amplitudes)
+    return Scaling(mean, _beyond_round_off(mean, scale, floor, np.dtype(np.float32)), 1)
+
+
+def _beyond_round_off(
+    mean: NDArray[np.float64], scale: NDArray[np.float64], floor: float, dtype: np.dtype
+) -> NDArray[np.float64]:
+    """Standard deviations, 1 where they are no more than round-off or the floor."""
+    round_off = 8 * np.finfo(dtype).eps
+    return _nonzero(np.where(scale > np.maximum(floor, round_off * np.abs(mean)), scale, 0.0))
 
 
 def _moments(

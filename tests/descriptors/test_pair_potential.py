@@ -13,6 +13,7 @@ from qcanvas_sklearn import (
     PairPotentialTransformer,
     SchNetRegressor,
     load_molecules,
+    load_trajectory,
 )
 
 CHECKS_WITHOUT_DATA = (
@@ -101,6 +102,43 @@ def test_functions_end_with_the_cube_of_what_is_left():
     assert_allclose(values[2], values[1] / 8, rtol=0.01)
 
 
+def moved(record, atom, axis, step):
+    positions = record.positions.copy()
+    positions[atom, axis] += step
+    return replace(record, positions=positions, forces=None)
+
+
+def test_slopes_of_features_are_those_of_finite_differences(molecules):
+    model = PairPotentialTransformer().fit(molecules)
+    slopes, step = model.force_features(molecules), 1e-5
+    assert slopes.shape == (len(molecules.z), 3, model.n_features_out_)
+    assert_allclose(np.add.reduceat(slopes, molecules.ptr[:-1]), 0, atol=1e-12)
+    for atom, axis in ((0, 2), (40, 0), (len(molecules.z) - 1, 1)):
+        up, down = (model.transform(moved(molecules, atom, axis, s)) for s in (step, -step))
+        expected = -(up - down).sum(axis=0) / (2 * step)
+        assert_allclose(slopes[atom, axis], expected, atol=1e-8)
+
+
+def test_forces_are_learned_beside_it():
+    run = load_trajectory("ethanol")
+    train, test = slice(0, 40), slice(300, 320)
+    model = SchNetRegressor(
+        n_hidden=8, n_layers=1, max_epochs=1, baseline=PairPotentialTransformer(),
+        random_state=0, device="cpu",
+    )  # fmt: skip
+    model.fit(run.data[train], run.target[train], forces=run.data[train].forces)
+    assert model.score_forces(run.data[test]) > 0.8  # the network knows nothing yet
+    one, step = replace(run.data[300], forces=None), 1e-3
+    forces = model.predict(one, return_forces=True)[1]
+    up, down = (model.predict(moved(one, 4, 1, s))[0] for s in (step, -step))
+    assert_allclose(forces[4, 1], -(up - down) / (2 * step), rtol=1e-2)
+    assert_allclose(forces.sum(axis=0), 0, atol=1e-5)
+    pytest.importorskip("ase")
+    atoms = one.to_ase()[0]
+    atoms.calc = model.as_calculator()
+    assert_allclose(atoms.get_forces(), forces, atol=1e-5)
+
+
 def test_ridge_fits_a_pair_potential_to_scans_and_predicts_molecules(molecules):
     """Scans of dimers are enough for a potential that is a sum over pairs."""
 
@@ -115,7 +153,7 @@ def test_ridge_fits_a_pair_potential_to_scans_and_predicts_molecules(molecules):
     scans = Molecules.concat(
         [scan(a, b, distances) for i, a in enumerate(kinds) for b in kinds[i:]]
     )
-    model = PairPotentialTransformer(elements=kinds)
+    model = PairPotentialTransformer(cutoff=5.0, elements=kinds)
     ridge = RidgeCV([1e-10, 1e-8], fit_intercept=False)
     ridge.fit(model.fit_transform(scans), energy(scans))
     true, found = energy(molecules), ridge.predict(model.transform(molecules))

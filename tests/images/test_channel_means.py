@@ -119,7 +119,7 @@ def test_no_pixel_is_drawn_for_those_who_look_at_none(name, monkeypatch):
         raise AssertionError("pixels are drawn")
 
     model = clone(MODELS[name]).set_params(max_epochs=1)
-    monkeypatch.setattr("qcanvas_sklearn.images.transformer.render", refuse)
+    monkeypatch.setattr("qcanvas_sklearn.images._drawing.render", refuse)
     pairs = bundled_pairs()[:12].elements
     model.fit(pairs, np.arange(12.0)).predict(pairs)
     assert "image" not in model.reader_.layout_.include

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import make_pipeline
 
 import qcanvas_sklearn
-from qcanvas_sklearn import load_pairs
+from qcanvas_sklearn import QCanvasRegressor, TightBindingRegressor, load_pairs
 from qcanvas_sklearn.elements import property_values
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
-run_table, cells, models, report = map(
-    import_module, ("run_table", "table.cells", "table.models", "table.report")
+run_table, cells, chains, models, report, journal = map(
+    import_module,
+    ("run_table", "table.cells", "table.chains", "table.models", "table.report", "journal"),
 )
 
 READ_OFF = ["dipole_mag_d", "dipole_z_d", "q_absmean", "distance_ang"]
@@ -305,3 +308,90 @@ def test_a_record_tells_what_was_fitted(tmp_path):
     assert fitted["n_parameters"] > 1000 and fitted["n_train"] == 96
     assert fitted["versions"]["qcanvas-sklearn"] == qcanvas_sklearn.__version__
     assert fitted["pairs_per_second"] == pytest.approx(12 / fitted["predict_seconds"])
+
+
+class Certain(RegressorMixin, BaseEstimator):
+    """An ensemble that has no value of some pairs, and of others a certain one."""
+
+    n_members = 2
+
+    def fit(self, X, y, X_val=None, y_val=None):
+        assert X_val.shape[1] == 2 and len(X_val) == len(y_val) == 12
+        self.mean_ = np.nanmean(y, axis=0)
+        return self
+
+    def predict(self, X, return_std=False):
+        mean = np.tile(self.mean_, (len(X), 1))
+        mean[::2, 1] = np.nan
+        std = np.where(np.isnan(mean), np.nan, 0.0)
+        return (mean, std) if return_std else mean
+
+
+def test_what_has_no_value_counts_with_the_median_and_what_is_certain_is(monkeypatch):
+    model = models.Model(make_pipeline(Certain()), "elements")
+    monkeypatch.setattr(cells.Cell, "build", lambda cell: model)
+    cell = cells.Cell("median", 1, ("e_homo_ev", "softness_evinv"), limit_rows=120)
+    scores = cells.fit_cell(cell)["scores"]
+    train, _, test = cells.split(120, 1)
+    y = few_rows()[1]["softness_evinv"].to_numpy()
+    by_hand = np.full(12, np.nanmean(y[train]))
+    by_hand[::2] = np.nanmedian(y[train])
+    expected = np.nanmean(np.abs(y[test] - by_hand))
+    assert scores["softness_evinv"]["mae"] == pytest.approx(expected)
+    assert scores["e_homo_ev"]["coverage_90"] == 0
+
+
+SHORT = {"n_members": 2, "max_epochs": 1}
+
+
+def test_tight_binding_is_fitted_once_for_both_of_its_models():
+    X, y = load_pairs(target=["e_homo_ev", "e_lumo_ev"], return_X_y=True)
+    X, y, tested = X[:30], y[:30], X[20:30]
+    alone = TightBindingRegressor(**SHORT, random_state=3)
+    both = QCanvasRegressor(
+        n_hidden=8, **SHORT, tight_binding=TightBindingRegressor(**SHORT), random_state=3
+    )
+    expected = clone(both).fit(X, y).predict(tested, return_std=True)
+    states = chains.SharedStates()
+    with states():
+        alone.fit(X, y)
+        assert states.saved_seconds() == 0
+        shared = both.fit(X, y).predict(tested, return_std=True)
+        assert states.saved_seconds() > 0
+        other = clone(alone).set_params(random_state=4).fit(X, y)
+        assert states.saved_seconds() == 0
+    assert both.tight_binding_.net_ is alone.net_
+    assert other.net_ is not alone.net_
+    for own, known in zip(shared, expected, strict=True):
+        assert np.array_equal(own, known, equal_nan=True)
+
+
+def test_cells_that_share_tight_binding_stand_side_by_side():
+    names = ["qcanvas", "pair_mlp", "tight_binding", "qcanvas_elements",
+             "tight_binding_elements"]  # fmt: skip
+    asked = [cells.Cell(name, seed, ("e_g_ev",)) for name in names for seed in (1, 2)]
+    parts = [{(c.model, c.seed) for c in part} for part in chains.chains_of(asked)]
+    for seed in (1, 2):
+        assert {("pair_mlp", seed)} in parts
+        assert {("qcanvas", seed), ("tight_binding", seed)} in parts
+        assert {("qcanvas_elements", seed), ("tight_binding_elements", seed)} in parts
+    assert len(parts) == 6
+
+
+def test_records_of_another_machine_count_as_finished(run, tmp_path, monkeypatch):
+    path = tmp_path / "cells.jsonl"
+    line = f"--models median --targets e_g_ev --seeds 1 2 --records {path}"
+    assert run(line) == 0
+    before = {name: cells.load(tmp_path / "cells" / name) for name in files_of(tmp_path)}
+    assert [r["seed"] for r in journal.read(path)] == [1, 2]
+    for name in before:
+        (tmp_path / "cells" / name).unlink()
+    monkeypatch.setattr(run_table, "attempt", lambda cell: pytest.fail(f"fitted {cell}"))
+    assert run(line) == 0
+    assert {name: cells.load(tmp_path / "cells" / name) for name in before} == before
+
+
+def test_nothing_is_fitted_when_the_time_is_up(run, tmp_path, capsys):
+    assert run("--models median --targets e_g_ev --seeds 1 --minutes 0") == 1
+    assert files_of(tmp_path) == {}
+    assert "not started: the time was up" in capsys.readouterr().err

@@ -10,14 +10,20 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from qcanvas_sklearn import SchNetRegressor, encoders, load_molecules
+from qcanvas_sklearn import (
+    SchNetRegressor,
+    TwoCentreTransformer,
+    encoders,
+    load_molecules,
+)
 from qcanvas_sklearn.encoders import _registry
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
-run_transfer, arms, cases, cells, report = map(
-    import_module,
-    ("run_transfer", "transfer.arms", "transfer.cases", "transfer.cells", "transfer.report"),
+NAMES = ("arms", "attempts", "cases", "cells", "features", "report", "store")
+run_transfer = import_module("run_transfer")
+arms, attempts, cases, cells, features, report, store = (
+    import_module(f"transfer.{name}") for name in NAMES
 )
 
 
@@ -43,6 +49,17 @@ def test_parts_share_no_formula_and_no_run(name):
     assert not set(getattr(learned, of)) & set(getattr(tested, of))
     assert (cases.parts(case, 100, 4).test == large.test).all()
     assert cases.parts(case, 10_000, 3) is None
+
+
+@pytest.mark.parametrize("sizes", [[1] * 9, [9], [3, 3, 3], [1, 5, 1, 2]])
+def test_whole_groups_are_set_aside_where_there_are_several(sizes):
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    aside = cases._aside(groups, 4)
+    assert aside.sum() >= 4 and aside.sum() - 4 < max(sizes)
+    if len(sizes) > 1:
+        assert not set(groups[aside]) & set(groups[~aside])
+    else:
+        assert aside.tolist() == [True] * 4 + [False] * 5
 
 
 def test_every_arm_takes_the_same_steps():
@@ -86,50 +103,123 @@ def test_the_ratio_and_its_interval_by_hand():
     assert report.ratio([1.0], [0.5]).verdict == "tie"
 
 
-def test_the_gate_looks_at_validation_rows_and_never_at_controls():
+@pytest.mark.parametrize(
+    ("gate", "expected"), [("gated", "pair potential"), ("gated, pretraining", "fine-tuned")]
+)
+def test_the_gate_looks_at_validation_rows_and_never_at_controls(gate, expected):
     rows = [
         ("scratch", 1.0, 3.0), ("fine-tuned", 0.8, 9.0), ("frozen random", 0.1, 0.1),
+        ("pair potential", 0.7, 9.0),
     ]  # fmt: skip
     keys = {"family": "schnet", "encoder": "e", "case": "gap", "n": 50, "seed": 0}
     frame = report.frame({**keys, "arm": a, "valid": v, "test": t} for a, v, t in rows)
-    (chosen,) = report.gated(frame).to_dict("records")
-    assert (chosen["arm"], chosen["chosen"], chosen["test"]) == ("gated", "fine-tuned", 9.0)
+    (chosen,) = report.gated(frame, gate).to_dict("records")
+    assert (chosen["arm"], chosen["chosen"]) == (gate, expected)
 
 
 def test_a_run_goes_on_where_it_stopped_and_reports_what_is_there(encoder, tmp_path, capsys):
+    out = tmp_path / "cells.jsonl"
     line = (
         "--cases ethanol-energy crysmtm-homo --arms scratch frozen --labels 20 --seeds 1 "
-        f"--epochs 1 --min-steps 1 --batch-size 20 --encoders tiny --out {tmp_path} "
-        f"--folder {encoder[1]}"
-    )
-    assert run_transfer.main([*line.split(), "--budget", "0"]) == 1
-    assert "did not fit into the budget" in capsys.readouterr().err
-    assert run_transfer.main([*line.split(), "--no-references"]) == 0
-    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()}
-    assert len(files) == 2
-    record = json.loads(next(p for p in files if "frozen" in p.name).read_text())
-    assert record["weights"] == encoder[0].sha256 and record["n_epochs"] == 1
+        "--epochs 1 --min-steps 1 --batch-size 20 --encoders tiny --no-references "
+        f"--control-cases ethanol-energy --folder {encoder[1]} --out {out}"
+    ).split()
+    assert run_transfer.main([*line, "--minutes", "0"]) == 1
+    assert "2 of 2 fits did not fit into the time" in capsys.readouterr().err
+    assert run_transfer.main(line) == 0
+    written = out.read_text()
+    first, second = map(json.loads, written.splitlines())
+    assert (first["arm"], second["arm"]) == ("scratch", "frozen")
+    assert second["weights"] == encoder[0].sha256 and second["n_epochs"] == 1
     text = (tmp_path / "transfer.md").read_text()
     assert "## schnet, encoder tiny" in text and "crysmtm-homo: its files are not" in text
-    assert run_transfer.main([*line.split(), "--no-references"]) == 0
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()} == files
+    assert run_transfer.main(line) == 0 and out.read_text() == written
+    other = [*line[:-1], str(tmp_path / "other" / "cells.jsonl"), "--minutes", "0"]
+    assert run_transfer.main([*other, "--known", str(out), "--no-report"]) == 0
+    assert not (tmp_path / "other").exists()
+    assert run_transfer.main([*other, "--merge", str(out)]) == 0
+    assert len(store.Store(tmp_path / "other" / "cells.jsonl").records) == 2
 
 
-def test_forces_have_no_baseline():
-    cell = cells.Cell("ethanol-forces", "baseline", 20, 0, "schnet", "", 1, 1)
+def test_cells_come_in_the_order_of_their_worth():
+    args = run_transfer.parse([
+        "--cases", "gap", "ethanol-energy", "--arms", "all", "--labels", "100", "50",
+        "--families", "schnet", "gotennet", "--seeds", "2", "--no-references",
+    ])  # fmt: skip
+    found = run_transfer.cells_of(args)
+    assert len(set(found)) == len(found)
+    worth = [
+        arms.ARMS[c.arm].worth + (c.n == 50) + (c.family == "gotennet") for c in found
+    ]
+    assert worth == sorted(worth) and set(worth) == {0, 1, 2, 3}
+    seeds = [c.seed for c, rank in zip(found, worth, strict=True) if rank == 1]
+    assert seeds == sorted(seeds) and set(seeds) == {0, 1}
+    controls = {c.case for c in found if c.arm in arms.CONTROLS}
+    assert controls == {"gap"}
+
+
+def test_what_would_not_end_in_time_is_not_begun(monkeypatch):
+    cell = cells.Cell("gap", "scratch", 100, 0, "gotennet", "", 15, 300)
+    assert 10 < cell.seconds < 100
+
+    def fit_cell(cell, device):
+        raise RuntimeError("begun")
+
+    monkeypatch.setattr(attempts, "fit_cell", fit_cell)
+    now = attempts.time.time()
+    late = attempts.attempt("key", cell, "cpu", now + cell.seconds)
+    begun = attempts.attempt("key", cell, "cpu", now + 2 * cell.seconds)
+    assert late.error == attempts.LATE and "begun" in begun.error
+
+
+def test_a_torn_line_costs_one_cell_and_no_more(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    store.Store(path).add("a", {"test": 1})
+    path.write_bytes(path.read_bytes() + b'{"key": "b", "te')
+    again = store.Store(path)
+    assert set(again.records) == {"a"}
+    again.add("c", {"test": 2})
+    assert store.Store(path).records == {"a": {"test": 1}, "c": {"test": 2}}
+
+
+def test_features_are_looked_up_and_kept_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
+    X = load_molecules().data[:6]
+    monkeypatch.setitem(
+        cases.CASES, "few", cases.Case("e_g_ev", "eV", lambda: (X, np.zeros(6, bool)), ())
+    )
+    told = features.describer("two-centre GFN2", "few").fit(X[:2])
+    expected = TwoCentreTransformer().fit_transform(X)
+    assert_allclose(told.transform(X[3:5]), expected[3:5])
+    features.of_case.cache_clear()
+    monkeypatch.setattr(features, "two_centre", lambda kind: 1 / 0)
+    assert_allclose(told.fit(X[:1]).transform(X[[5, 0]]), expected[[5, 0]])
+
+
+@pytest.mark.parametrize("kind", features.BASELINES[:2])
+def test_tables_of_integrals_have_no_forces(kind):
+    cell = cells.Cell("ethanol-forces", kind, 20, 0, "schnet", "", 1, 1)
     assert cells.fit_cell(cell) is None
 
 
-@pytest.mark.parametrize("name", arms.REFERENCES)
-def test_references_beat_no_one_but_the_dummy(name):
+@pytest.mark.parametrize("name", ["composition", "FCHL19 + KRR", "pair potential, ridge"])
+def test_references_beat_the_dummy(name):
     if name.startswith("FCHL19"):
         pytest.importorskip("qmllib")
     errors = [
         cells.fit_cell(cells.Cell("energy", reference, 50, 0))["test"]
         for reference in ("dummy", name)
     ]
-    assert name == "dummy" or errors[1] < 0.01 * errors[0]
-    assert cells.fit_cell(cells.Cell("ethanol-forces", name, 50, 0)) is None
+    assert errors[1] < 0.01 * errors[0]
+
+
+def test_a_pair_potential_beats_no_forces():
+    dummy, ridge = (
+        cells.fit_cell(cells.Cell("ethanol-forces", name, 50, 0))
+        for name in ("dummy", "pair potential, ridge")
+    )
+    assert ridge["test"] < 0.4 * dummy["test"]
+    assert cells.fit_cell(cells.Cell("ethanol-forces", "composition", 50, 0)) is None
 
 
 @pytest.mark.parametrize("key", sorted(_registry.shipped()))

@@ -25,6 +25,8 @@ def _unpacked(name, folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_models_predict_what_they_did(name, answers, tmp_path):
+    if name == "molecule-kernel":
+        pytest.importorskip("qmllib")
     case = cases()[name]  # its rows; it is not fitted
     model = load_model(_unpacked(name, tmp_path))
     expected = {key.split(" ")[1]: a for key, a in answers.items() if key.split(" ")[0] == name}
@@ -38,7 +40,7 @@ def test_golden_models_predict_what_they_did(name, answers, tmp_path):
 
 
 def test_every_family_has_a_golden_model():
-    golden = {type(cases()[name].estimator).__name__ for name in NAMES}
+    golden = {type(cases()[name].estimator).__name__ for name in NAMES if name in cases()}
     families = {name for name in q.__all__ if name.endswith("Regressor")}
     assert families - golden == set()
     assert {path.name for path in FOLDER.iterdir()} == {

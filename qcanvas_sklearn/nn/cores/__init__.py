@@ -5,6 +5,7 @@ from .egnn import EGNN
 from .faenet import FAENet
 from .gatv2 import DenseGATv2Conv, GATv2, GATv2Conv
 from .gotennet import GotenNet
+from .painn import PaiNN
 from .schnet import SchNet
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "GATv2",
     "GATv2Conv",
     "GotenNet",
+    "PaiNN",
     "SchNet",
 ]

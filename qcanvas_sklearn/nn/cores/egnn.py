@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..graphs import edge_vectors, lengths, sum_messages
+from ..graphs import edge_vectors, lengths, n_messages, sum_messages
 from ..layers import linear_of_edges, mlp
 from ..radial import polynomial_cutoff
 
@@ -80,7 +80,7 @@ class EGNNLayer(nn.Module):
         if self.shift is not None:
             steps = vectors / (lengths(vectors)[:, None] + 1) * self.shift(messages)
             if damping is None:
-                n_arriving = torch.bincount(target, minlength=len(x)).clamp(min=1)[:, None]
+                n_arriving = n_messages(target, len(x)).clamp(min=1)[:, None]
             else:
                 steps = steps * damping
                 n_arriving = 1 + sum_messages(damping, target, len(x))

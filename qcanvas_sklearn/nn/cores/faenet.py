@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..graphs import edge_vectors, lengths, sum_messages
+from ..graphs import edge_vectors, lengths, n_messages, sum_messages
 from ..layers import linear_of_edges, mlp
 from ..radial import GaussianBasis, polynomial_cutoff
 
@@ -145,7 +145,7 @@ def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
     .. [2] A. A. Duval et al., FAENet: Frame Averaging Equivariant GNN for Materials
        Modeling, ICML 2023, arXiv:2305.05577.
     """
-    n_atoms = torch.bincount(graph, minlength=n_graphs).clamp(min=1)[:, None]
+    n_atoms = n_messages(graph, n_graphs).clamp(min=1)[:, None]
     centers = sum_messages(positions, graph, n_graphs) / n_atoms
     centered = positions - centers.index_select(0, graph)
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from ._molecule_readout import READOUTS
 from .fusion import PairFusion
 from .gatv2 import PairGATv2
-from .hamiltonian import HamiltonianGotenNet
+from .hamiltonian import HamiltonianGotenNet, HamiltonianNetwork, HamiltonianPaiNN
 from .molecule_graph import (
     MoleculeDimeNet,
     MoleculeEGNN,
@@ -22,6 +22,8 @@ from .vit import PairViT
 __all__ = [
     "READOUTS",
     "HamiltonianGotenNet",
+    "HamiltonianNetwork",
+    "HamiltonianPaiNN",
     "MoleculeDimeNet",
     "MoleculeEGNN",
     "MoleculeFAENet",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..cores.gotennet import GotenNet
+from ..cores.painn import PaiNN
 from ..couplings import Coupling, coupled_degrees
 from ..graphs import edge_vectors, lengths
 from ..harmonics import MAX_DEGREE, by_degree, spherical_harmonics
@@ -16,7 +18,7 @@ from ..layers import linear_of_edges, mlp
 from ..outputs import OFF_SITE, ON_SITE
 from ..radial import GaussianBasis, polynomial_cutoff
 
-__all__ = ["BlockReadOut", "HamiltonianGotenNet"]
+__all__ = ["BlockReadOut", "HamiltonianGotenNet", "HamiltonianNetwork", "HamiltonianPaiNN"]
 
 
 class BlockReadOut(nn.Module):
@@ -99,8 +101,8 @@ class BlockReadOut(nn.Module):
         return terms
 
 
-class HamiltonianGotenNet(nn.Module):
-    r"""Blocks of a Hamiltonian, of each atom and of each pair of atoms, by GotenNet.
+class HamiltonianNetwork(nn.Module):
+    r"""Blocks of a Hamiltonian, of each atom and of each pair of atoms.
 
     Blocks of all elements fit into one square, with one place for each shell that any of
     them has. On-site blocks come from the features of an atom, off-site blocks from those
@@ -122,6 +124,9 @@ class HamiltonianGotenNet(nn.Module):
 
     Parameters
     ----------
+    core : callable
+        Makes the network of scalars and steerable features from the number of the further
+        features of an edge, and the highest degree.
     n_elements : int
         Largest atomic number.
     momenta : sequence of int
@@ -133,11 +138,7 @@ class HamiltonianGotenNet(nn.Module):
     atom_scale, pair_scale : array-like of shape (n_atom,) and (n_pair,), default=()
         Sizes of the numbers that describe atoms and pairs.
     n_hidden : int, default=80
-        Features of an atom and of an edge, and channels of a degree.
-    n_layers : int, default=2
-        Number of layers.
-    n_heads : int, default=4
-        Attention heads; divides `n_hidden`.
+        Features of an atom, and channels of a degree.
     n_degrees : int, default=2
         Highest degree of the steerable features, 1 to 6; at least that of the shells.
     n_radial : int, default=32
@@ -148,10 +149,6 @@ class HamiltonianGotenNet(nn.Module):
         Distance at which messages end, Å.
     pair_cutoff : float, default=10.0
         Distance at which off-site blocks end, Å.
-
-    References
-    ----------
-    .. [1] S. Aykent, T. Xia, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
     """
 
     on_scale: Tensor
@@ -160,9 +157,9 @@ class HamiltonianGotenNet(nn.Module):
     pair_scale: Tensor
 
     def __init__(
-        self, n_elements: int, momenta: Sequence[int], on_scale: object, off_scale: object,
-        per_on: float, atom_scale: object = (), pair_scale: object = (), n_hidden: int = 80,
-        n_layers: int = 2, n_heads: int = 4, n_degrees: int = 2, n_radial: int = 32,
+        self, core: Callable[[int, int], Any], n_elements: int, momenta: Sequence[int],
+        on_scale: object, off_scale: object, per_on: float, atom_scale: object = (),
+        pair_scale: object = (), n_hidden: int = 80, n_degrees: int = 2, n_radial: int = 32,
         n_channels: int = 24, cutoff: float = 5.0, pair_cutoff: float = 10.0,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -181,10 +178,7 @@ class HamiltonianGotenNet(nn.Module):
         self.embed = nn.Embedding(n_elements + 1, n_hidden)
         self.embed_charge = nn.Linear(1, n_hidden, bias=False)
         self.describe = mlp([n_atom, n_hidden, n_hidden]) if n_atom else None
-        self.core = GotenNet(
-            n_hidden, n_layers, n_heads, n_degrees, n_radial, cutoff, n_edge=n_pair,
-            cutoff_function=polynomial_cutoff,
-        )  # fmt: skip
+        self.core = core(n_pair, n_degrees)
         self.highest = min(max(n_degrees, 2 * max(momenta)), MAX_DEGREE)
         self.basis = GaussianBasis(n_radial, pair_cutoff)
         self.join = nn.Linear(2 * n_hidden + n_radial + n_pair, n_hidden)
@@ -227,26 +221,6 @@ class HamiltonianGotenNet(nn.Module):
             off_site = off_site + raised
         return {ON_SITE: on_site.flatten(1), OFF_SITE: off_site.flatten(1)}
 
-    @torch.no_grad()
-    def molecule_encoder(self) -> dict[str, Tensor]:
-        """Weights of its encoder, by the names that they have in `MoleculeGotenNet`.
-
-        That network has nothing that describes atoms and pairs: with these weights it makes
-        the features that this one makes of descriptions that are zero. What else there is
-        has names that it does not know.
-        """
-        own = {
-            name: weight.detach().clone() for name, weight in self.named_parameters()
-            if name.startswith(("embed", "core.", "describe."))
-        }  # fmt: skip
-        if self.describe is not None:
-            own["embed.weight"] += self.describe(torch.zeros_like(self.atom_scale))
-        if len(self.pair_scale):
-            for name in ("core.neighbour_filter.weight", "core.embed_edge.weight"):
-                n = own[name].shape[1] - len(self.pair_scale)
-                own[name], own[f"{name}.pair"] = own[name].tensor_split([n], dim=1)
-        return own
-
     def _on_site(self, x: Tensor, parts: Sequence[Tensor]) -> Tensor:
         owned = zip(self.own, parts, strict=True)
         tensors = {l: own(part) for l, (own, part) in enumerate(owned, 1)}
@@ -275,6 +249,99 @@ class HamiltonianGotenNet(nn.Module):
         half = half * polynomial_cutoff(distance, self.pair_cutoff)[:, None, None]
         forth, back = half.unflatten(0, (2, -1)).unbind(0)
         return (forth + back.transpose(1, 2)) * self.off_scale
+
+
+class HamiltonianGotenNet(HamiltonianNetwork):
+    """Blocks of a Hamiltonian by GotenNet.
+
+    Parameters
+    ----------
+    n_elements, momenta, on_scale, off_scale, per_on, atom_scale, pair_scale
+        As of a `HamiltonianNetwork`.
+    n_hidden : int, default=80
+        Features of an atom and of an edge, and channels of a degree.
+    n_layers : int, default=2
+        Number of layers.
+    n_heads : int, default=4
+        Attention heads; divides `n_hidden`.
+    n_degrees, n_radial, n_channels, cutoff, pair_cutoff
+        As of a `HamiltonianNetwork`.
+
+    References
+    ----------
+    .. [1] S. Aykent, T. Xia, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
+    """
+
+    def __init__(
+        self, n_elements: int, momenta: Sequence[int], on_scale: object, off_scale: object,
+        per_on: float, atom_scale: object = (), pair_scale: object = (), n_hidden: int = 80,
+        n_layers: int = 2, n_heads: int = 4, n_degrees: int = 2, n_radial: int = 32,
+        n_channels: int = 24, cutoff: float = 5.0, pair_cutoff: float = 10.0,
+    ) -> None:  # fmt: skip
+        def core(n_edge: int, n_degrees: int) -> GotenNet:
+            return GotenNet(
+                n_hidden, n_layers, n_heads, n_degrees, n_radial, cutoff, n_edge,
+                polynomial_cutoff,
+            )  # fmt: skip
+
+        super().__init__(
+            core, n_elements, momenta, on_scale, off_scale, per_on, atom_scale, pair_scale,
+            n_hidden, n_degrees, n_radial, n_channels, cutoff, pair_cutoff,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def molecule_encoder(self) -> dict[str, Tensor]:
+        """Weights of its encoder, by the names that they have in `MoleculeGotenNet`.
+
+        That network has nothing that describes atoms and pairs: with these weights it makes
+        the features that this one makes of descriptions that are zero. What else there is
+        has names that it does not know.
+        """
+        own = {
+            name: weight.detach().clone() for name, weight in self.named_parameters()
+            if name.startswith(("embed", "core.", "describe."))
+        }  # fmt: skip
+        if self.describe is not None:
+            own["embed.weight"] += self.describe(torch.zeros_like(self.atom_scale))
+        if len(self.pair_scale):
+            for name in ("core.neighbour_filter.weight", "core.embed_edge.weight"):
+                n = own[name].shape[1] - len(self.pair_scale)
+                own[name], own[f"{name}.pair"] = own[name].tensor_split([n], dim=1)
+        return own
+
+
+class HamiltonianPaiNN(HamiltonianNetwork):
+    """Blocks of a Hamiltonian by PaiNN.
+
+    Parameters
+    ----------
+    n_elements, momenta, on_scale, off_scale, per_on, atom_scale, pair_scale
+        As of a `HamiltonianNetwork`.
+    n_hidden : int, default=80
+        Scalars of an atom, and channels of a degree.
+    n_layers : int, default=2
+        Number of layers.
+    n_degrees, n_radial, n_channels, cutoff, pair_cutoff
+        As of a `HamiltonianNetwork`.
+
+    References
+    ----------
+    .. [1] K. T. Schütt, O. T. Unke, M. Gastegger, ICML 2021, arXiv:2102.03150.
+    """
+
+    def __init__(
+        self, n_elements: int, momenta: Sequence[int], on_scale: object, off_scale: object,
+        per_on: float, atom_scale: object = (), pair_scale: object = (), n_hidden: int = 80,
+        n_layers: int = 2, n_degrees: int = 2, n_radial: int = 32, n_channels: int = 24,
+        cutoff: float = 5.0, pair_cutoff: float = 10.0,
+    ) -> None:  # fmt: skip
+        def core(n_edge: int, n_degrees: int) -> PaiNN:
+            return PaiNN(n_hidden, n_layers, n_degrees, n_radial, cutoff, n_edge)
+
+        super().__init__(
+            core, n_elements, momenta, on_scale, off_scale, per_on, atom_scale, pair_scale,
+            n_hidden, n_degrees, n_radial, n_channels, cutoff, pair_cutoff,
+        )  # fmt: skip
 
 
 def _raised(on_site: Tensor, overlap: Tensor, edge_index: Tensor) -> Tensor:

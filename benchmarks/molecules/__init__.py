@@ -1,0 +1,1 @@
+"""The benchmark of molecules: cases, arms, peers and the report."""

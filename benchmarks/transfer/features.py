@@ -1,0 +1,121 @@
+"""Features of two-body physics: of all molecules of a case at once, and kept in a file.
+
+Self-consistent charges take as long as a third of a network's fit, and are the same in every
+fit. They are no labels: nothing of them is learned from the rows of a case.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from qcanvas_sklearn import (
+    Molecules,
+    PairPotentialTransformer,
+    TightBindingRegressor,
+    TwoCentreTransformer,
+    load_pairs,
+)
+from qcanvas_sklearn._files import data_home, written_whole
+from qcanvas_sklearn.elements import symbols
+from qcanvas_sklearn.hamiltonians import TwoCentreTables
+
+from .cases import CASES
+
+__all__ = ["BASELINES", "KEPT", "CaseFeatures", "describer"]
+
+#: Two-body physics by name: of the labels' own method, of another one that knows pairs alone,
+#: or fitted to the training rows.
+BASELINES = ("two-centre GFN2", "two-centre DFTB", "pair potential")
+#: Those whose features are kept in files.
+KEPT = BASELINES[:2]
+#: Elements of the bundled cases.
+_ELEMENTS = ("H", "C", "N", "O", "F", "Ti")
+Array = NDArray[np.float64]
+
+
+@cache
+def taught() -> TwoCentreTables:
+    """Tables of what bundled pairs of the cases' elements teach, at one distance each."""
+    X, y = load_pairs(return_X_y=True)
+    few = X.isin(_ELEMENTS).all(axis=1)
+    model = TightBindingRegressor(n_members=1, random_state=0).fit(X[few], y[few])
+    return TwoCentreTables.from_pairs(model)
+
+
+def two_centre(kind: str) -> TwoCentreTransformer:
+    """The transformer of a kind of two-centre physics."""
+    if kind == "two-centre GFN2":
+        return TwoCentreTransformer()
+    return TwoCentreTransformer(taught(), scc=False)
+
+
+def _keys(X: Molecules) -> list[bytes]:
+    """What each molecule is known by."""
+    return [
+        blake2b(X.z[a:b].tobytes() + X.positions[a:b].tobytes(), digest_size=16).digest()
+        for a, b in zip(X.ptr[:-1], X.ptr[1:], strict=True)
+    ]
+
+
+def _path(kind: str, keys: list[bytes]) -> Path:
+    digest = blake2b(b"".join(keys), digest_size=8).hexdigest()
+    return data_home() / f"{kind.replace(' ', '-').lower()}-{digest}.npy"
+
+
+@cache
+def of_case(kind: str, case: str) -> dict[bytes, Array]:
+    """Features of all molecules of a case, by key; written where they are not there yet."""
+    X = CASES[case].load()[0]
+    keys = _keys(X)
+    path = _path(kind, keys)
+    if not path.exists():
+        values = two_centre(kind).fit_transform(X)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as file:
+            np.save(file, values)
+    return dict(zip(keys, np.load(path), strict=True))
+
+
+class CaseFeatures(TransformerMixin, BaseEstimator):
+    """Two-centre features of the molecules of a case, looked up.
+
+    Parameters
+    ----------
+    kind : str
+        One of `BASELINES`.
+    case : str
+        Key of `CASES`.
+    """
+
+    def __init__(self, kind: str, case: str) -> None:
+        self.kind = kind
+        self.case = case
+
+    def fit(self, X: Molecules, y: Any = None) -> CaseFeatures:
+        """Nothing is learned."""
+        self.of_molecule_ = of_case(self.kind, self.case)
+        return self
+
+    def transform(self, X: Molecules) -> Array:
+        """Features (n, k)."""
+        return np.stack([self.of_molecule_[key] for key in _keys(X)])
+
+
+def describer(kind: str, case: str) -> Any:
+    """The transformer of two-body physics for a case."""
+    if kind == "pair potential":
+        return PairPotentialTransformer(elements=_elements(case))
+    return CaseFeatures(kind, case)
+
+
+@cache
+def _elements(case: str) -> list[str]:
+    """Those that may come: few training rows need not hold them all."""
+    return symbols(CASES[case].load()[0].elements).tolist()
