@@ -9,12 +9,14 @@ import torch
 from torch.autograd import gradcheck
 
 from qcanvas_sklearn import load_pairs
+from qcanvas_sklearn.estimators._state_labels import valence_electrons
 from qcanvas_sklearn.nn.cores.tight_binding import (
     ABSENT_EV,
     TERMS,
     GaussianBasis,
     State,
     TightBinding,
+    TightBindingMembers,
     bond_length,
     compared,
     computed_columns,
@@ -34,6 +36,7 @@ from qcanvas_sklearn.nn.cores.tight_binding.eigen import (
     generalized_eigh,
     levels,
 )
+from qcanvas_sklearn.nn.cores.tight_binding.supervision import N_POPULATIONS
 from qcanvas_sklearn.structures import PairData
 from qcanvas_sklearn.targets import IDENTITIES, TARGETS
 
@@ -515,3 +518,25 @@ def test_f_shells_are_no_special_case() -> None:
     with torch.no_grad():
         state = model(pairs, torch.full((len(pairs),), 2.2, dtype=torch.float64))
     assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_labels_are_compared_in_the_order_of_the_row(pairs: PairData) -> None:
+    """Atoms in either order teach the same: what belongs to an atom is exchanged with it."""
+    names = ("O_Ra", "Ag_Al", "Cl_H", "N_N")
+    rows = [list(pairs.names).index(name) for name in names]
+    z, shells = torch.tensor(pairs.z[rows]), torch.tensor(pairs.shell_populations[rows])
+    distance = torch.tensor(pairs.bond_lengths[rows])
+    members = TightBindingMembers(
+        shells_of(pairs.z, pairs.shell_populations), valence_electrons(pairs.z, shells=None),
+        np.unique(pairs.z).tolist(), n_members=2,
+    ).train()  # fmt: skip
+    there = members(z, distance, shells)
+    members._n_batches = 0  # the same batch again, with forces
+    back = members(z.flip(1), distance, shells.flip(1))
+    assert {"populations", "homo", "force"} <= set(there) == set(back)
+    by_atom = there["populations"].unflatten(-1, (2, N_POPULATIONS))
+    assert (by_atom[..., 0, :] - by_atom[..., 1, :]).abs().amax(-1)[:3].min() > 1
+    assert torch.allclose(back["populations"], by_atom.flip(-2).flatten(-2), atol=1e-9)
+    computed = computed_columns(members[0](z, distance, shells, kt=0.2)["orbital_populations"])
+    scaled = by_atom[:, 0] * TERMS["populations"].scale
+    assert torch.allclose(scaled, computed, atol=1e-9)

@@ -179,7 +179,8 @@ class TightBindingMembers(nn.Module):
                 rows_of = [torch.nonzero(fold != k)[:, 0] for k in range(len(self))]
         out: dict[str, list[Tensor]] = {}
         for _, rows, state in self.states(z, distance, shells, rows_of, **options):
-            own = {OUTPUT: quantities_of(state, sign[rows]), **compared(state)}
+            turned = sign[rows] < 0
+            own = {OUTPUT: quantities_of(state, sign[rows]), **compared(state, turned)}
             for name, value in own.items():
                 whole = value.new_zeros(len(z), value.shape[1])
                 out.setdefault(name, []).append(whole.index_copy(0, rows, value))

@@ -82,13 +82,16 @@ def computed_columns(orbital: Tensor) -> Tensor:
     return population_columns(by_m.sum(-1), by_m[:, :, 1:, 0])
 
 
-def compared(state: State) -> dict[str, Tensor]:
+def compared(state: State, turned: Tensor | None = None) -> dict[str, Tensor]:
     """Quantities of a state that labels are compared with, over their scales.
 
     Parameters
     ----------
     state : dict of str to Tensor
         From :class:`TightBinding`.
+    turned : Tensor of bool, shape (n,), optional
+        Where the atoms of the state are in another order than those of the labels; by
+        default nowhere.
 
     Returns
     -------
@@ -111,5 +114,7 @@ def compared(state: State) -> dict[str, Tensor]:
     if "force" in state:
         own["force"] = state["force"]
     out = {name: value[:, None] / TERMS[name].scale for name, value in own.items()}
-    populations = computed_columns(state["orbital_populations"]).flatten(1)
-    return {**out, "populations": populations / TERMS["populations"].scale}
+    populations = computed_columns(state["orbital_populations"])
+    if turned is not None:
+        populations = torch.where(turned[:, None, None], populations.flip(1), populations)
+    return {**out, "populations": populations.flatten(1) / TERMS["populations"].scale}
