@@ -133,7 +133,8 @@ def main() -> None:
             with kept(superposed):
                 predicted, cost = learned(reference, method, seed, train, test, args)
             found = errors(test, predicted)
-            print(f"{reference!r}, seed {seed}: {found | cost}", flush=True)
+            shown = {name: round(float(value), 2) for name, value in (found | cost).items()}
+            print(f"{reference!r}, seed {seed}: {shown}", flush=True)
             if args.scf:
                 builds = int(reference == "minao")
                 found |= savings(predicted[: args.scf], method, builds)
