@@ -87,6 +87,7 @@ VARIANTS = {
     "13 gaussians": Variant({"n_gaussians": 13}),
     "128 hidden": Variant({"n_hidden": 128}),
     "lr 0.008": Variant({"lr": 8e-3}),
+    "integrals by 15 %": Variant({}, (constants(hamiltonian, HOPPING_REACH=0.15),)),
     "integrals by 60 %": Variant({}, (constants(hamiltonian, HOPPING_REACH=0.6),)),
     "a third of the prior": Variant({}, (constants(members, PRIOR_WEIGHT=0.05),)),
     "forces in every batch": Variant({}, (constants(members, FORCE_EVERY=1),)),

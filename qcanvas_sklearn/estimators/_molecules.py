@@ -437,7 +437,8 @@ class MoleculeRegressor(NetRegressor, _Family):
         scaled = self._forces_to_learn(rows) / self.scaler_.scale[self._energy_or_error()]
         of_atom = np.repeat(data.blocks[0].weight, np.diff(rows.ptr))
         block = TargetBlock(scaled, of_atom, FORCES, "atom", self._force_factor)
-        return TrainingData(data.rows, [*data.blocks, block])
+        # What only the baseline needs is large.
+        return TrainingData(replace(rows, force_features=None), [*data.blocks, block])
 
     def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         calibration = super()._calibrate(net, valid)

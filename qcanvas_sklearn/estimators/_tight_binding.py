@@ -113,7 +113,8 @@ class TightBindingFamily(NetEstimator):
     of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` has
     1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band.
 
-    All arithmetic is in double precision, in training too.
+    All arithmetic is in double precision, in training too. Unless populations are given, the
+    loss of validation rows is computed for early stopping alone.
 
     Orbitals are quantities of the ensemble's members, of which each has its own; levels,
     populations and energies can be compared, and are averaged.
@@ -317,7 +318,8 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` has
     1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band.
 
-    All arithmetic is in double precision, in training too.
+    All arithmetic is in double precision, in training too. Unless populations are given, the
+    loss of validation rows is computed for early stopping alone.
 
     Orbitals are quantities of the ensemble's members, of which each has its own; levels,
     populations and energies can be compared, and are averaged.
@@ -367,6 +369,9 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     def _plan(self, **overrides: Any) -> TrainingPlan:
         # A noisy gradient of few sharp terms: its scale is that of the last steps.
         own = {"rates": RATES, "warm_up": 0.1, "betas": (0.9, 0.98)}
+        # To find charges and bond lengths of the rows that are set aside takes longer than
+        # to learn from all others does.
+        own["watches"] = self.given == "populations" or self.early_stopping
         return super()._plan(**{**own, **overrides})
 
     def _first_targets(

@@ -140,16 +140,16 @@ class _Electrons(NamedTuple):
 class _Response(NamedTuple):
     """Potentials (eV) of the moments of all molecules, A x - G x² + δ."""
 
-    index: Tensor  # (b, m) moments of each molecule, the number of all where there is none
+    owned: Tensor  # (b, m) moments of each molecule, the number of all where there is none
     matrices: Tensor  # (b, m, m)
     cubic: Tensor
     shift: Tensor
 
     def coupled(self, x: Tensor) -> Tensor:
         """A x."""
-        inside = torch.nn.functional.pad(x, (0, 1))[self.index]
+        inside = torch.nn.functional.pad(x, (0, 1))[self.owned]
         found = (self.matrices @ inside[..., None])[..., 0]
-        out = x.new_zeros(len(x) + 1).index_add(0, self.index.flatten(), found.flatten())
+        out = x.new_zeros(len(x) + 1).index_add(0, self.owned.flatten(), found.flatten())
         return out[:-1]
 
     def potentials(self, x: Tensor) -> Tensor:
@@ -341,12 +341,17 @@ def _electrons(
     atom = moments.shell_atom
     of_sites = atom[moments.sites]
     owner = np.concatenate([atom, np.repeat(of_sites, 3), np.repeat(of_sites, 5)])
-    arrays = (
-        moments.moment, place, moments.weight, free_moments(moments, orbitals, free),
-        molecules.rows[owner],
+    overlap, core, electrons = matrices
+    moment, where, weight, nothing, row = (
+        torch.tensor(array, device=core.device)
+        for array in (
+            moments.moment, place, moments.weight, free_moments(moments, orbitals, free),
+            molecules.rows[owner],
+        )
     )  # fmt: skip
-    device = matrices[0].device
-    return _Electrons(moments, *(torch.tensor(a, device=device) for a in arrays), *matrices)
+    return _Electrons(
+        moments, moment, where, weight, nothing, row, overlap, core, electrons
+    )
 
 
 def _owned(known: _Electrons) -> list[Tensor]:

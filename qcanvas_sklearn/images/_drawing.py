@@ -19,7 +19,7 @@ from ..rendering import (
 from ..structures import PairData, pair_amplitudes
 from .layout import PairLayout
 
-__all__ = ["Part", "amplitudes_of", "distinct", "fill"]
+__all__ = ["Part", "amplitudes_of", "fill"]
 
 # l² + l for l = 1, 2, 3: the orbitals along the bond.
 _M0_ORBITALS = (2, 6, 12)
@@ -56,7 +56,9 @@ class Part(NamedTuple):
     distance: NDArray[np.float64] | None = None
 
 
-def distinct(numbers: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _distinct(
+    numbers: NDArray[np.int64], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which numbers there are, and which of them each one is.
 
     Parameters
@@ -100,9 +102,10 @@ def fill(out: NDArray, layout: PairLayout, image_size: int, part: Part) -> None:
     ValueError
         If the data set lacks a quantity of a row.
     """
-    found, place = distinct(part.rows, len(part.pairs))
+    found, place = _distinct(part.rows, len(part.pairs))
     whole = len(part.target) == len(out)
-    if whole and len(found) == len(out):
+    # A second table is made where it is no larger than half of the first.
+    if whole and 2 * len(found) > len(out):
         _describe(out, layout, image_size, part.pairs, part.rows)
     else:
         table = np.empty((len(found), out.shape[1]), dtype=out.dtype)
@@ -122,7 +125,7 @@ def amplitudes_of(part: Part) -> NDArray[np.float64]:
     ValueError
         If the data set lacks them for a row.
     """
-    found, place = distinct(part.rows, len(part.pairs))
+    found, place = _distinct(part.rows, len(part.pairs))
     return _amplitudes(part.pairs, found, "image")[place]
 
 

@@ -7,6 +7,7 @@ of a `PairData`. Further named sources are entries of `SOURCES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +16,14 @@ from numpy.typing import NDArray
 from ..datasets._bundled import bundled_pairs
 from ..datasets._xtb import xtb_source
 from ..datasets._xtb_states import MAX_Z as XTB_MAX_Z
-from ..elements import MAX_Z, property_values, symbols, valence_orbital_populations
+from ..elements import (
+    MAX_Z,
+    alphabetical_rank,
+    property_values,
+    symbols,
+    valence_orbital_populations,
+)
 from ..structures import PairData
-from ._drawing import distinct
 
 __all__ = ["SOURCES", "ResolvedPairs", "Resolver", "free_atoms", "get_resolver"]
 
@@ -91,20 +97,19 @@ def _resolve_bundled(
     return _table(bundled_pairs(), "source='bundled'")(z, distance)
 
 
+@lru_cache(maxsize=1)
+def _every_pair_of_free_atoms() -> PairData:
+    order = np.argsort(alphabetical_rank()[1:]) + 1
+    first, second = np.triu_indices(MAX_Z)
+    return free_atoms(np.stack([order[first], order[second]], axis=1))
+
+
 def _resolve_free_atoms(
     z: NDArray[np.int64], distance: NDArray[np.float64] | None
 ) -> ResolvedPairs:
-    # They are the same at any distance, so each pair of elements is looked up once.
-    n_codes = (MAX_Z + 1) ** 2
-    codes = z[:, 0] * (MAX_Z + 1) + z[:, 1]
-    found, rows = distinct(codes, n_codes)
-    lengths = None
-    if distance is not None:
-        lengths = np.empty(n_codes)
-        lengths[codes] = distance  # any one of its distances
-        lengths = lengths[found]
-    pairs = free_atoms(np.stack(np.divmod(found, MAX_Z + 1), axis=-1), lengths)
-    return ResolvedPairs(pairs, rows, distance)
+    # They are the same at any distance.
+    pairs = _every_pair_of_free_atoms()
+    return ResolvedPairs(pairs, pairs.find(z), distance)
 
 
 def _resolve_xtb(z: NDArray[np.int64], distance: NDArray[np.float64] | None) -> ResolvedPairs:

@@ -256,6 +256,7 @@ default=("atoms", "image")
             :func:`~qcanvas_sklearn.images.render` makes ``image``, in its place.
         """
         parts = self._resolve(pairs)
+        _warn_of_unknown(parts)
         scalars = tuple(block for block in self.layout_.include if block != "image")
         blocks: dict[str, NDArray] = {}
         if scalars:
@@ -354,24 +355,28 @@ default=("atoms", "image")
         return [part, Part(free, own, unknown, lengths)]
 
     def _draw(self, parts: list[Part]) -> PairTable:
+        _warn_of_unknown(parts)
         out = self._columns(parts, self.layout_)
         return self.layout_.label(out)
 
     def _columns(self, parts: list[Part], layout: PairLayout) -> NDArray:
         """The columns of a layout, as a plain array."""
         n = sum(len(part.target) for part in parts)
-        if len(parts) > 1:
-            free = parts[1]
-            warnings.warn(
-                f"{len(free.target)} of {n} pairs are not in the source and are "
-                f"described by free atoms: {_names(free.pairs.z[free.rows])}",
-                UserWarning,
-                stacklevel=5,
-            )
         out = np.empty((n, layout.n_columns), dtype=self.dtype)
         for part in parts:
             fill(out, layout, self.image_size, part)
         return out
+
+
+def _warn_of_unknown(parts: Sequence[Part]) -> None:
+    for free in parts[1:]:
+        n = len(parts[0].target) + len(free.target)
+        warnings.warn(
+            f"{len(free.target)} of {n} pairs are not in the source and are "
+            f"described by free atoms: {_names(free.pairs.z[free.rows])}",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _names(z: NDArray[np.int64]) -> str:

@@ -85,7 +85,7 @@ def predict_file(
     out : path-like
         ``.csv``, ``.tsv`` or ``.parquet``; of molecules also ``.extxyz``.
     block_size : int, default=5000
-        Rows at a time. What images are drawn for takes 40 kB a row.
+        Rows at a time. Behind a `PairImageTransformer` of images a row takes 40 kB.
     n_jobs : int or None, default=None
         Processes, as in joblib: None is 1 unless a ``joblib.parallel_config`` is active,
         such as that of a Dask cluster; -1 uses all cores.

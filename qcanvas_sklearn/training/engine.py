@@ -95,6 +95,8 @@ class TrainingPlan:
     #: Part of the cycle in which the learning rate rises.
     warm_up: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
+    #: Whether the loss of validation rows is computed after every epoch.
+    watches: bool = True
     #: Epochs of trainings behind this one that the same fit consists of.
     further_epochs: float = 0.0
     #: Where the training shows how far it is, besides lines of its epochs.
@@ -241,6 +243,7 @@ def train(
     ValueError
         If the loss or a weight is no finite number; the net is of no use then.
     """
+    valid = valid if plan.watches else None
     table = data.to(device)
     _want_forces(net.module_, FORCES in table.blocks)
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))

@@ -377,17 +377,6 @@ def test_parallel_run_equals_a_serial_one(tmp_path, serial, backend):
     assert len(list(tmp_path.rglob("*.npz"))) == len(TWELVE)
 
 
-def test_run_on_a_dask_cluster_equals_a_serial_one(tmp_path, serial):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(2, processes=False, dashboard_address=None) as cluster,
-        distributed.Client(cluster),
-        parallel_config("dask"),
-    ):
-        assert_same(serial, compute_pairs(TWELVE, cache=tmp_path))
-    assert len(list(tmp_path.rglob("*.npz"))) == len(TWELVE)
-
-
 def test_threads_of_the_caller_are_left_alone():
     before = [(lib["filepath"], lib["num_threads"]) for lib in threadpool_info()]
     compute_pairs([["H", "H"]], cache=False)

@@ -288,7 +288,7 @@ def test_predictions_follow_the_order_of_the_atoms(fitted, molecules, reference)
 
 def test_networks_of_vectors_learn_and_are_as_exact(molecules, labels, tmp_path):
     few, y = molecules[:8], labels[:8]
-    model = regressor(backbone="painn", n_heads=3, max_epochs=60, lr=0.01).fit(few, y)
+    model = regressor(backbone="painn", n_heads=3, max_epochs=40, lr=0.015).fit(few, y)
     assert isinstance(model.net_.module_, HamiltonianPaiNN)
     before = regressor(max_epochs=1, lr=1e-9).fit(few, y)
     assert model.score(few, y) > 0.3 * before.score(few, y)
@@ -355,7 +355,7 @@ def test_references_leave_less_to_learn(fitted, molecules, labels):
 
 def test_it_learns_a_few_molecules_by_heart(molecules, labels):
     few, y = molecules[:4], labels[:4]
-    model = regressor(max_epochs=150, n_hidden=32, lr=0.01).fit(few, y)
+    model = regressor(max_epochs=70, n_hidden=32, lr=0.015).fit(few, y)
     before = regressor(max_epochs=1, lr=1e-9).fit(few, y)
     assert model.score(few, y) > 0.1 * before.score(few, y)
     assert metrics.level_mae(y, model.predict(few), "gap") < 0.02

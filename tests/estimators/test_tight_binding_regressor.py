@@ -218,6 +218,18 @@ def test_one_seed_gives_one_model_to_the_last_bit(given, data):
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.parametrize(
+    "given, stops, watched",
+    [("populations", False, True), ("distance", False, False), ("distance", True, True)],
+)
+def test_the_validation_loss_is_computed_where_it_is_cheap_or_needed(
+    given, stops, watched, data
+):
+    X, y = data[0][:40], data[1]["e_homo_ev"][:40]
+    model = TightBindingRegressor(given=given, early_stopping=stops, **SHORT).fit(X, y)
+    assert (model.history_["valid_loss"].notna() == watched).all()
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_standard_deviations_are_those_of_the_labels_units(name, data):
     X, y = data

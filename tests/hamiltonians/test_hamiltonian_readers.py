@@ -514,7 +514,7 @@ def test_what_is_no_file_of_omol_is_refused(record, tmp_path):
 
 def test_without_h5py_its_reader_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"need h5py.*qcanvas-sklearn\[hdf5\]"):
+    with pytest.raises(ImportError, match=r"needs h5py.*qcanvas-sklearn\[hdf5\]"):
         read_omol(tmp_path / "omol.h5", basis=DIFFUSE)
 
 

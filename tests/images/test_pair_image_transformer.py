@@ -21,6 +21,7 @@ from qcanvas_sklearn.datasets import load_pairs
 from qcanvas_sklearn.datasets._bundled import bundled_pairs
 from qcanvas_sklearn.elements import property_values, valence_orbital_populations
 from qcanvas_sklearn.images import PairImageTransformer, pair_amplitudes, render
+from qcanvas_sklearn.structures import check_pairs
 
 BLOCKS = ("atoms", "orbitals", "charges", "image")
 PAIRS = np.array([["Ag", "Al"], ["O", "H"], ["Fe", "Fe"], ["Li", "F"]])
@@ -106,6 +107,46 @@ def test_a_pair_has_the_same_bits_alone_and_among_others(source):
     together = transformer.transform(pairs)
     alone = [transformer.transform(pairs[i : i + 1])[0] for i in range(len(pairs))]
     assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("source", ["free-atom", "bundled"])
+def test_repeated_pairs_are_drawn_once_and_keep_their_places(source, monkeypatch):
+    pairs = np.array([*PAIRS, ["Am", "O"]], dtype=object)[np.tile([3, 4, 0, 1], 9)]
+    if source == "free-atom":
+        pairs = np.column_stack([pairs, np.linspace(0.9, 3.1, len(pairs))])
+    transformer = small(source=source, include=BLOCKS, handle_unknown="free-atom").fit(pairs)
+    drawn = []
+
+    def counted(amplitudes, *args):
+        drawn.append(len(amplitudes))
+        return render(amplitudes, *args)
+
+    monkeypatch.setattr("qcanvas_sklearn.images._drawing.render", counted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        together = transformer.transform(pairs)
+        assert sum(drawn) == 4
+        alone = [transformer.transform(pairs[i : i + 1])[0] for i in range(len(pairs))]
+    assert_array_equal(together, alone)
+    if source == "free-atom":
+        assert len(set(transformer.unpack(together)["distance_ang"])) == len(pairs)
+
+
+@pytest.mark.parametrize("include", [BLOCKS, ["image"], ["atoms"]])
+def test_pixels_may_be_left_to_others(include):
+    pairs = [["H", "H"], ["Lr", "O"], ["Ag", "Al"]]
+    transformer = small(include=include, handle_unknown="free-atom").fit(pairs)
+    with pytest.warns(UserWarning, match="1 of 3 pairs"):
+        blocks = transformer.undrawn(check_pairs(pairs))
+    with pytest.warns(UserWarning, match="1 of 3 pairs"):
+        expected = transformer.unpack(transformer.transform(pairs))
+    if "image" in include:
+        size, dtype = expected["image"].shape[-1], expected["image"].dtype
+        out = np.empty(expected["image"].shape, dtype)
+        blocks["image"] = render(blocks.pop("amplitudes"), size, None, out)
+    assert blocks.keys() == expected.keys()
+    for name, block in blocks.items():
+        assert_array_equal(block, expected[name])
 
 
 def test_unpack_gives_views_and_takes_frames():

@@ -12,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import qcanvas_sklearn
@@ -252,3 +253,22 @@ def test_the_pages_build_without_a_warning(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "html" / "reference" / "estimators.html").exists()
+
+
+def test_figures_of_estimators_are_those_of_the_results():
+    """Of each default network: its weights, pairs a second, and errors as they are rounded."""
+    results = ROOT / "benchmarks" / "results"
+    table = pd.read_csv(results / "table" / "table.csv").set_index(["model", "target"])
+    speeds = dict(re.findall(r"(?m)^(\w+) +([\d,]+) ", text_of(results / "predict.txt")))
+    targets = ["e_g_ev", "e_homo_ev", "total_energy_ev", "repulsive_energy_ev"]
+    page = text_of(DOCS / "guide" / "estimators.md")
+    for family, speed in speeds.items():
+        key = re.sub("(?<=Pair)", "_", family).lower()
+        found = table.loc[key].loc[targets]
+        row = re.search(rf"(?m)^\| `{family}Regressor` (\|.* k \|.*)\|$", page)[1]
+        weights, pairs_a_second, *errors = [cell.strip(" *") for cell in row.split("|")[1:]]
+        assert weights == f"{found['n_parameters'].iloc[0] / 1000:.0f} k", family
+        assert pairs_a_second == speed, family
+        for shown, error in zip(errors, found["mae"], strict=True):
+            decimals = len(shown.partition(".")[2])
+            assert abs(float(shown) - error) <= 0.5001 * 10**-decimals, family

@@ -155,7 +155,7 @@ def test_one_given_axes_is_divided(network):
 def test_without_matplotlib_nothing_is_computed(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"PairExplorerDisplay draws .*sklearn\[plot\]"):
+    with pytest.raises(ImportError, match=r"PairExplorerDisplay needs .*sklearn\[plot\]"):
         PairExplorerDisplay.from_estimator(None, ["C", "O"])
 
 

@@ -230,7 +230,7 @@ def test_without_matplotlib_the_error_says_how_to_get_it_before_anything_is_comp
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     for name, make in makers(gap).items():
-        with pytest.raises(ImportError, match=f"{name} draws with matplotlib.*{message}"):
+        with pytest.raises(ImportError, match=f"{name} needs matplotlib.*{message}"):
             make(None)
     for display in (ParityDisplay, PeriodicTableDisplay, PairMatrixDisplay,
                     CalibrationDisplay, ChannelImportanceDisplay):  # fmt: skip

@@ -103,14 +103,16 @@ def test_what_is_no_pair_leaves_tight_binding_out_of_the_bar(regression_table, b
 
 
 def test_a_notebook_without_widgets_is_not_warned():
-    code = (
+    notebook = (
         "import sys, types\n"
         "class Shell: config = {'IPKernelApp': {}}\n"
         "sys.modules['IPython'] = types.SimpleNamespace(get_ipython=Shell)\n"
+        "sys.modules['ipykernel.zmqshell'] = types.ModuleType('zmqshell')\n"
         "sys.modules['ipywidgets'] = sys.modules['IPython.html.widgets'] = None\n"
-        "from qcanvas_sklearn._progress import tqdm\n"
-        "print(tqdm.__module__)\n"
     )
-    command = [sys.executable, "-W", "always", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stderr == "" and done.stdout.strip().startswith("tqdm.")
+    for module, warned in [("tqdm.auto", True), ("qcanvas_sklearn._progress", False)]:
+        code = f"{notebook}from {module} import tqdm\nprint(tqdm.__module__)"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert ("IProgress not found" in done.stderr) == bool(done.stderr) == warned
+        assert done.stdout.startswith("tqdm.")  # a bar of text
