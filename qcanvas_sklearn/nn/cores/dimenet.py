@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages, triplets
-from ..layers import mlp
+from ..layers import linear_of_pairs, mlp
 from ..radial import BesselBasis, SphericalBasis
 
 __all__ = ["DimeNetInteraction", "DimeNetPlusPlus", "angle_cosines"]
@@ -150,6 +152,9 @@ class _AtomOutput(nn.Module):
     def forward(self, messages: Tensor, radial: Tensor, target: Tensor, n: int) -> Tensor:
         return self.update(sum_messages(self.radial(radial) * messages, target, n))
 
+    def of_pairs(self, messages: Tensor, radial: Tensor) -> Tensor:
+        return self.update(self.radial(radial) * messages)
+
 
 class DimeNetPlusPlus(nn.Module):
     r"""Directional message passing (DimeNet++) on any graph of atoms.
@@ -192,7 +197,9 @@ class DimeNetPlusPlus(nn.Module):
             SphericalBasis(n_spherical, n_radial, cutoff) if n_spherical else None
         )
         self.distance = nn.Sequential(nn.Linear(n_radial, n_hidden), nn.SiLU())
-        self.embed = nn.Sequential(nn.Linear(3 * n_hidden + n_edge, n_hidden), nn.SiLU())
+        self.embed: Any = nn.Sequential(
+            nn.Linear(3 * n_hidden + n_edge, n_hidden), nn.SiLU()
+        )
         self.interactions = nn.ModuleList(
             DimeNetInteraction(n_hidden, n_radial, n_spherical) for _ in range(n_layers)
         )
@@ -220,4 +227,21 @@ class DimeNetPlusPlus(nn.Module):
         for interaction, output in zip(self.interactions, self.outputs[1:], strict=True):
             messages = interaction(messages, radial, triplet)
             collected = collected + output(messages, radial, target, n)
+        return collected
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """The same for graphs of two atoms, which have no triplets, without an index.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        radial = self.radial(distance)
+        bond = torch.cat([self.distance(radial), edge], dim=-1)
+        first, activation = self.embed
+        source, target, bond = linear_of_pairs(first, x, x, bond)
+        messages = activation(source.flip(0) + target + bond)
+        collected = self.outputs[0].of_pairs(messages, radial)
+        for interaction, output in zip(self.interactions, self.outputs[1:], strict=True):
+            messages = interaction(messages, radial)
+            collected = collected + output.of_pairs(messages, radial)
         return collected

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..graphs import damped_softmax, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
-from ..layers import mlp
+from ..layers import mlp, side_by_side
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 
 __all__ = [
@@ -53,6 +54,22 @@ def _collect(edges: Edges, along: Tensor, carried: Tensor | None, steerable: Ten
     return steerable + torch.cat(collected, dim=1)
 
 
+class Bonds(NamedTuple):
+    """What there is between the two atoms of b pairs.
+
+    Attributes
+    ----------
+    damping : Tensor of shape (b, 1)
+        Cutoff function.
+    harmonics : Tensor of shape (2, b, L)
+        Of each degree, the one that is not zero along the axis of the bond, of the edges
+        that leave the first atom and the second.
+    """
+
+    damping: Tensor
+    harmonics: Tensor
+
+
 class TensorAttention(nn.Module):
     r"""Gates of messages: attention between atoms plus a filter of the edge.
 
@@ -80,6 +97,9 @@ class TensorAttention(nn.Module):
        Networks, ICLR 2025, section 3; with the cutoff inside the softmax, too, which
        makes the whole a smooth function of the positions.
     """
+
+    value: Any
+    source: Any
 
     def __init__(self, n_hidden: int, n_heads: int, n_gates: int) -> None:
         super().__init__()
@@ -109,6 +129,70 @@ class TensorAttention(nn.Module):
         filters = self.source_filter(t) * edges.damping[:, None]
         filtered = self.source(h).index_select(0, edges.source) * filters
         return attended.flatten(2) + filtered.unflatten(-1, (self.n_gates, -1))
+
+    def of_pairs(
+        self, h: Tensor, t: Tensor, loops: Tensor, damping: Tensor, looped: Sequence[slice]
+    ) -> list[Tensor]:
+        """Gates for graphs of two atoms, without an index.
+
+        Parameters
+        ----------
+        h : Tensor of shape (2, b, n_hidden)
+            The atoms.
+        t : Tensor of shape (2, b, n_hidden) or (1, b, n_hidden)
+            The edges that leave them; one where both are alike.
+        loops : Tensor of shape (2, b, n_hidden)
+            The edges from each atom to itself.
+        damping : Tensor of shape (b, 1)
+            Cutoff function of the edges.
+        looped : sequence of slice
+            The gates of loops that are needed.
+
+        Returns
+        -------
+        list of Tensor of shape (2, b, n, n_hidden)
+            Gates of the edges that leave the atoms, all `n_gates`, and some of the loops.
+        """
+        query, key, *hidden = side_by_side(
+            self.norm(h), self.query, self.key, self.value[0], self.source[0]
+        )
+        values, sources = (
+            network[1:](features).unflatten(-1, (self.n_gates, -1))
+            for network, features in zip((self.value, self.source), hidden, strict=True)
+        )
+        attention, own = self._attention_of_pairs(query, key, t, loops, damping)
+        filters = (self.source_filter(t) * damping).unflatten(-1, (self.n_gates, -1))
+        gates = [attention * values + sources * filters]
+        parameters = (self.source_filter.weight, self.source_filter.bias)
+        for part in looped:
+            weight, bias = (
+                parameter.unflatten(0, (self.n_gates, -1))[part].flatten(0, 1)
+                for parameter in parameters
+            )
+            filters = nn.functional.linear(loops, weight, bias).unflatten(-1, (-1, h.shape[-1]))
+            gates.append(own * values[..., part, :] + sources[..., part, :] * filters)
+        return gates
+
+    def _attention_of_pairs(
+        self, query: Tensor, key: Tensor, t: Tensor, loops: Tensor, damping: Tensor
+    ) -> list[Tensor]:
+        """Weights (2, b, 1, n_hidden) of the edges that leave the atoms, and of the loops."""
+        heads = (self.n_heads, -1)
+        logits, own = (
+            (asked * (key * self.key_filter(filtered))).unflatten(-1, heads).sum(-1)
+            / math.sqrt(query.shape[-1] / self.n_heads)
+            for asked, filtered in ((query.flip(0), t), (query, loops))
+        )
+        rival = own.flip(0)  # of the loop where the edge arrives
+        highest = torch.where(damping > 0, torch.maximum(logits, rival), rival).detach()
+        weight = damping * (logits - highest).clamp(max=0).exp()
+        others = (rival - highest).exp()
+        total = weight + others
+        size = query.shape[-1] // self.n_heads
+        return [
+            attention.repeat_interleave(size, dim=-1)[..., None, :]
+            for attention in (weight / total, (others / total).flip(0))
+        ]
 
 
 class TensorRefinement(nn.Module):
@@ -156,6 +240,20 @@ class TensorRefinement(nn.Module):
             products = products + (query.index_select(0, edges.target) * keys).sum(1)
         return t + self.gate(products).tanh() * self.edge(t)
 
+    def of_pairs(self, steerable: Tensor, t: Tensor, loops: Tensor) -> tuple[Tensor, Tensor]:
+        """Edges (2, b, n_hidden) that leave the atoms of pairs, and loops, as they were.
+
+        Of the steerable features (2, b, L, n_hidden) there is one component a degree.
+        """
+        query = self.query(steerable)
+        parts = zip(self.keys, steerable.unbind(-2), strict=True)
+        keys = torch.stack([key(x) for key, x in parts], dim=-2)
+        between, within = (query.flip(0) * keys).sum(-2), (query * keys).sum(-2)
+        return (
+            t + self.gate(between).tanh() * self.edge(t),
+            loops + self.gate(within).tanh() * self.edge(loops),
+        )
+
 
 class EquivariantFeedForward(nn.Module):
     r"""Mix the scalars and steerable features of each atom.
@@ -186,13 +284,13 @@ class EquivariantFeedForward(nn.Module):
         self.update = mlp([2 * n_hidden, n_hidden, (1 + steers) * n_hidden])
 
     def forward(self, h: Tensor, steerable: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (n, n_hidden) and (n, M, n_hidden) to the same shapes."""
+        """Map (..., n_hidden) and (..., M, n_hidden) to the same shapes."""
         mixed = self.mix(steerable)
-        update = self.update(torch.cat([h, lengths(mixed.transpose(1, 2))], dim=-1))
+        update = self.update(torch.cat([h, lengths(mixed.transpose(-2, -1))], dim=-1))
         if not self.steers:
             return h + update, steerable
         scalar, gate = update.chunk(2, dim=-1)
-        return h + scalar, steerable + gate[:, None] * mixed
+        return h + scalar, steerable + gate[..., None, :] * mixed
 
 
 class GotenNetLayer(nn.Module):
@@ -244,6 +342,23 @@ class GotenNetLayer(nn.Module):
         if self.refinement is not None:
             t = self.refinement(steerable, t, edges)
         return *self.feed_forward(h, steerable), t
+
+    def of_pairs(
+        self, h: Tensor, steerable: Tensor, t: Tensor, loops: Tensor, bonds: Bonds
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map atoms (2, b, n_hidden), (2, b, L, n_hidden), edges and loops to new ones."""
+        steerable = soft_norm(steerable)
+        behind = 1 + self.n_degrees
+        gates, scalar, carried = self.attention.of_pairs(
+            h, t, loops, bonds.damping, (slice(1), slice(behind, None))
+        )
+        h = h + gates[..., 0, :].flip(0) + scalar[..., 0, :]
+        messages = gates[..., 1:behind, :] * bonds.harmonics[..., None]
+        messages = messages + gates[..., behind:, :] * steerable
+        steerable = steerable + messages.flip(0) + carried * steerable
+        if self.refinement is not None:
+            t, loops = self.refinement.of_pairs(steerable, t, loops)
+        return *self.feed_forward(h, steerable), t, loops
 
 
 class GotenNet(nn.Module):
@@ -360,3 +475,32 @@ class GotenNet(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
         return self.features(x, positions, edge_index, edge, shift)[0]
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """The same for graphs of two atoms, without an index.
+
+        All directions are those of the bond, and with it as axis all harmonics but one of
+        each degree are zero, and so are those components of the steerable features. Both
+        edges are alike until they are refined.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        inputs = torch.cat([self.basis(distance), edge], dim=-1)
+        damping = self.cutoff_function(distance, self.cutoff)[:, None]
+        along = distance * (distance.square() + 1e-12).rsqrt()
+        along = torch.stack([along, -along])
+        powers = [along**l for l in range(1, self.n_degrees + 1)]
+        bonds = Bonds(damping, torch.stack(powers, dim=-1))
+
+        received = self.neighbour(x).flip(0) * (self.neighbour_filter(inputs) * damping)
+        h = self.embed_node(torch.cat([x, received], dim=-1))
+        t = h.sum(0, keepdim=True) * self.embed_edge(inputs)
+        no_distance = self.basis(distance.new_zeros(1))
+        nothing = torch.cat([no_distance, edge.new_zeros(1, edge.shape[1])], dim=-1)
+        loops = 2 * h * self.embed_edge(nothing)
+        (gates,) = self.embed_steerable.of_pairs(h, t, loops, damping, ())
+        steerable = (gates * bonds.harmonics[..., None]).flip(0)
+        for layer in self.layers:
+            h, steerable, t, loops = layer.of_pairs(h, steerable, t, loops, bonds)
+        return h
