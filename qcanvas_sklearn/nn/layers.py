@@ -17,7 +17,6 @@ __all__ = [
     "atom_features",
     "bare_atoms",
     "element_one_hot",
-    "linear_of_atoms",
     "linear_of_edges",
     "linear_of_pairs",
     "mlp",
@@ -87,36 +86,11 @@ class AtomFeatures(nn.Module):
         return atom_features(z, torch.cat(others, dim=-1), self.n_elements)
 
 
-def linear_of_atoms(
-    z: Tensor, scalars: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
-    """A linear layer on :func:`atom_features`, of which the one-hot part is looked up.
-
-    A product with a hundred columns of which one is not zero is a choice of one row.
-
-    Parameters
-    ----------
-    z : Tensor of shape (...), int64
-        Atomic numbers; 0 means no element.
-    scalars : Tensor of shape (..., k)
-        Scalars of the atoms.
-    weight : Tensor of shape (n_out, n_elements + k)
-        Weights of the layer.
-    bias : Tensor of shape (n_out,), optional
-        Its bias.
-
-    Returns
-    -------
-    Tensor of shape (..., n_out)
-    """
-    n_elements = weight.shape[1] - scalars.shape[-1]
-    of_element, of_scalars = weight.split([n_elements, scalars.shape[-1]], dim=1)
-    table = nn.functional.pad(of_element.t(), (0, 0, 1, 0))
-    return nn.functional.embedding(z, table) + nn.functional.linear(scalars, of_scalars, bias)
-
-
 class AtomLinear(nn.Linear):
     """A linear layer on :func:`atom_features`, of which the one-hot part is looked up.
+
+    A product with a hundred columns of which one is not zero is a choice of one row. The
+    weights are those of the product.
 
     Parameters
     ----------
@@ -130,10 +104,14 @@ class AtomLinear(nn.Linear):
 
     def __init__(self, n_elements: int, n_atom: int, n_out: int) -> None:
         super().__init__(n_elements + n_atom, n_out)
+        self.n_elements = n_elements
 
     def forward(self, z: Tensor, scalars: Tensor) -> Tensor:  # type: ignore[override]
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_out)."""
-        return linear_of_atoms(z, scalars, self.weight, self.bias)
+        of_element, of_scalars = self.weight.tensor_split([self.n_elements], dim=1)
+        table = nn.functional.pad(of_element.t(), (0, 0, 1, 0))
+        out = nn.functional.linear(scalars, of_scalars, self.bias)
+        return nn.functional.embedding(z, table) + out
 
 
 class SinglePrecision(nn.Sequential):

@@ -18,7 +18,6 @@ __all__ = [
     "average_over_bond_frames",
     "average_over_frames",
     "bond_frames",
-    "pair_frames",
     "principal_frames",
 ]
 
@@ -156,19 +155,6 @@ def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
         axes = (axes * extended[:, None, :]).flip(-1).to(positions.dtype)
     projected = (centered[:, None, :] @ axes.index_select(0, graph))[:, 0]
     return _both_senses(projected)
-
-
-def pair_frames(positions: Tensor) -> Tensor:
-    """The two different frames (2, 2 b, 3) of pairs, with positions as `pair_graphs` gives.
-
-    The atoms lie half a bond length on either side of the origin of the first axis. They
-    are what :func:`principal_frames` gives four times each, without its eigenvectors.
-    """
-    first, second = positions.unflatten(0, (-1, 2)).unbind(1)
-    half = lengths(second - first) / 2
-    along = torch.stack([-half, half], dim=1).flatten()
-    frame = nn.functional.pad(along[:, None], (0, 2))
-    return torch.stack([frame, -frame])
 
 
 def average_over_frames(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers import AtomLinear, Atoms, linear_of_atoms, mlp
+from ..layers import AtomLinear, Atoms, atom_features, mlp
 
 __all__ = ["AtomTerms", "ReadOut", "with_channel_means"]
 
@@ -48,10 +48,10 @@ class AtomTerms(nn.Module):
         n_descriptors: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.n_features = n_elements + n_descriptors + n_atom
-        self.additive = nn.Linear(2 * self.n_features + n_pair, n_outputs, bias=False)
+        self.n_elements, self.n_atom = n_elements, n_atom
+        n_features = n_elements + n_descriptors + n_atom
+        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
         nn.init.zeros_(self.additive.weight)
-        self.n_atom = n_atom
         if n_atom:
             self.coefficients = AtomLinear(n_elements, n_descriptors, n_response)
             self.scalars = nn.Linear(n_atom, n_response, bias=False)
@@ -60,35 +60,28 @@ class AtomTerms(nn.Module):
 
     def forward(self, atoms: Atoms, pair: Tensor) -> Tensor:
         """Map atoms (b, 2) and scalars (b, n_pair) to (b, n_outputs)."""
-        of_atoms, of_pair = self._terms(atoms, pair)
-        return of_atoms[:, 0, 0] + of_atoms[:, 1, 1] + of_pair
+        return self._added(*self._of_atoms(atoms), pair)
 
     def both_orders(self, atoms: Atoms, pair: Tensor) -> tuple[Tensor, Tensor]:
         """The terms of the atoms in this order and in the other."""
-        of_atoms, of_pair = self._terms(atoms, pair)
-        here, there = of_atoms[:, 0], of_atoms[:, 1]
-        return here[:, 0] + there[:, 1] + of_pair, there[:, 0] + here[:, 1] + of_pair
+        features, responses = self._of_atoms(atoms)
+        turned = None if responses is None else responses.flip(1)
+        return (
+            self._added(features, responses, pair), self._added(features.flip(1), turned, pair)
+        )  # fmt: skip
 
-    def _terms(self, atoms: Atoms, pair: Tensor) -> tuple[Tensor, Tensor]:
-        """What either atom adds as the first and as the second, (b, 2, 2, n_outputs).
-
-        And what the pair adds, (b, n_outputs).
-        """
+    def _of_atoms(self, atoms: Atoms) -> tuple[Tensor, Tensor | None]:
+        """Features (b, 2, k), and products (b, 2, n_response) of coefficients and scalars."""
         others = torch.cat([atoms.described, atoms.scalars], dim=-1)
-        weight, of_pair = self.additive.weight.split(
-            [2 * self.n_features, pair.shape[-1]], dim=1
-        )
-        out = linear_of_atoms(atoms.z, others, _by_place(weight))
-        if self.n_atom:
-            coefficients = self.coefficients(atoms.z, atoms.described)
-            responses = coefficients * self.scalars(atoms.scalars)
-            out = out + nn.functional.linear(responses, _by_place(self.response.weight))
-        return out.unflatten(-1, (2, -1)), nn.functional.linear(pair, of_pair)
+        features = atom_features(atoms.z, others, self.n_elements)
+        if not self.n_atom:
+            return features, None
+        coefficients = self.coefficients(atoms.z, atoms.described)
+        return features, coefficients * self.scalars(atoms.scalars)
 
-
-def _by_place(weight: Tensor) -> Tensor:
-    """Weights (t, 2 k) of first and second atoms above each other, (2 t, k)."""
-    return weight.unflatten(1, (2, -1)).transpose(0, 1).flatten(0, 1)
+    def _added(self, features: Tensor, responses: Tensor | None, pair: Tensor) -> Tensor:
+        own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
+        return own if responses is None else own + self.response(responses.flatten(1))
 
 
 class ReadOut(nn.Module):

@@ -102,7 +102,7 @@ class PairGATv2(nn.Module):
         layer has the same nodes.
         """
         edges = torch.stack([self.edges(pair, vector), self.edges(pair, -vector)])
-        (a, b), (turned_a, turned_b) = self._encode(z, atom, edges).unbind(2)
+        (a, turned_a), (b, turned_b) = self._encode(z, atom, edges).unbind(2)
         read = torch.stack(
             [torch.cat([a, b, pair], dim=-1), torch.cat([turned_b, turned_a, pair], dim=-1)]
         )

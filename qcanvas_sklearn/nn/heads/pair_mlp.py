@@ -130,23 +130,34 @@ class PairMLP(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         atoms = self.atom.known(z, atom)
-        even, odd = self._interaction(atoms, pair, vector)
-        return self.own(atoms, pair) + self.log_gain.exp() * (even + odd)
+        h, difference = self._interaction(atoms, pair, vector)
+        mixed = self.even(h) + self.odd(self.gate(h) * difference)
+        return self.own(atoms, pair) + self.log_gain.exp() * mixed
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Outputs of the atoms in this order and in the other, for little more than one."""
         atoms = self.atom.known(z, atom)
-        even, odd = self._interaction(atoms, pair, vector)
+        h, difference = self._interaction(atoms, pair, vector)
+        even, odd = self.even(h), self.odd(self.gate(h) * difference)
         own, exchanged = self.own.both_orders(atoms, pair)
         gain = self.log_gain.exp()
         return own + gain * (even + odd), exchanged + gain * (even - odd)
 
+    def mean_of_orders(
+        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
+    ) -> Tensor:
+        """Mean of the outputs in either order, in which no odd part is left."""
+        atoms = self.atom.known(z, atom)
+        h, _ = self._interaction(atoms, pair, vector)
+        own, exchanged = self.own.both_orders(atoms, pair)
+        return (own + exchanged) / 2 + self.log_gain.exp() * self.even(h)
+
     def _interaction(
         self, atoms: Atoms, pair: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Even and odd part, without the gain, of what the atoms do to each other."""
+        """What the atoms do to each other (b, n_hidden), and the difference of the two."""
         radial = self.radial(vector.norm(dim=-1))
         embed, *behind = self.atoms
         x = embed(atoms.z, torch.cat([atoms.described, atoms.scalars], dim=-1))
@@ -155,5 +166,4 @@ class PairMLP(nn.Module):
         a, b = x.unbind(1)
         product = atoms.described[:, 0] * atoms.described[:, 1]
         entering = [symmetric_pool(a, b), product, pair, radial]
-        h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
-        return self.even(h), self.odd(self.gate(h) * (a - b))
+        return self.blocks(self.enter(torch.cat(entering, dim=-1))), a - b
