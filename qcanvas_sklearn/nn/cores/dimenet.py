@@ -186,6 +186,9 @@ class DimeNetPlusPlus(nn.Module):
     .. [2] J. Gasteiger, J. Groß, S. Günnemann, ICLR 2020, arXiv:2003.03123.
     """
 
+    embed: Any
+    outputs: Any
+
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, n_spherical: int, cutoff: float,
         n_edge: int = 0, paired: bool = False,
@@ -197,9 +200,7 @@ class DimeNetPlusPlus(nn.Module):
             SphericalBasis(n_spherical, n_radial, cutoff) if n_spherical else None
         )
         self.distance = nn.Sequential(nn.Linear(n_radial, n_hidden), nn.SiLU())
-        self.embed: Any = nn.Sequential(
-            nn.Linear(3 * n_hidden + n_edge, n_hidden), nn.SiLU()
-        )
+        self.embed = nn.Sequential(nn.Linear(3 * n_hidden + n_edge, n_hidden), nn.SiLU())
         self.interactions = nn.ModuleList(
             DimeNetInteraction(n_hidden, n_radial, n_spherical) for _ in range(n_layers)
         )

@@ -132,6 +132,8 @@ class EGNN(nn.Module):
     .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021, arXiv:2102.09844.
     """
 
+    layers: Any
+
     def __init__(
         self, n_hidden: int, n_layers: int, n_edge: int = 0, last_moves: bool = True,
         cutoff: float | None = None,

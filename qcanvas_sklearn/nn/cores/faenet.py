@@ -303,6 +303,9 @@ class FAENet(nn.Module):
        Modeling, ICML 2023, arXiv:2305.05577.
     """
 
+    embed_edge: Any
+    interactions: Any
+
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
         damped: bool = False,

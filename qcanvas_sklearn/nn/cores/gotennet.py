@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -248,6 +250,8 @@ class GotenNet(nn.Module):
     .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
        Networks, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
     """
+
+    layers: Any
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_heads: int, n_degrees: int, n_radial: int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +110,8 @@ class SchNet(nn.Module):
     ----------
     .. [1] K. T. Schütt et al., NeurIPS 2017, arXiv:1706.08566.
     """
+
+    interactions: Any
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
