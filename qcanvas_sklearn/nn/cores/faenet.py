@@ -268,11 +268,12 @@ class FAENetInteraction(nn.Module):
         difference yet.
         """
         first, activation = self.filter
-        bond, target, source = linear_of_pairs(first, edge[:, None], x, x)
-        filters = activation(bond + (target + source.flip(0, 1)))
+        others = x.flip(0, 1)
+        bond, target, source = linear_of_pairs(first, edge[:, None], x, others)
+        filters = activation(bond + (target + source))
         if damping is not None:
             filters = filters * damping
-        return x + self.update(filters * x.flip(0, 1))
+        return x + self.update(filters * others)
 
 
 class FAENet(nn.Module):
