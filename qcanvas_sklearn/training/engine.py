@@ -38,7 +38,14 @@ from ..nn.outputs import FORCES, OUTPUT
 from .callbacks import Annealing, Clipping, Divergence, EpochProgress, Thawing
 from .captured import can_be_captured, fit_captured
 from .data import TensorBatches, TensorTable, TrainingData
-from .devices import precision, repeatable, seeded, single_precision, stream_seed
+from .devices import (
+    keep_freed_memory,
+    precision,
+    repeatable,
+    seeded,
+    single_precision,
+    stream_seed,
+)
 from .losses import MaskedLoss
 from .progress import Progress
 from .rows import Rows
@@ -244,6 +251,7 @@ def train(
         If the loss or a weight is no finite number; the net is of no use then.
     """
     valid = valid if plan.watches else None
+    keep_freed_memory()
     table = data.to(device)
     _want_forces(net.module_, FORCES in table.blocks)
     n_steps = plan.max_epochs * len(TensorBatches(table, plan.batch_size))
@@ -368,6 +376,7 @@ class Predictor:
     """
 
     def __init__(self, net: NeuralNet | nn.Module, device: torch.device) -> None:
+        keep_freed_memory()
         self.module = evaluation_module(net, device)
         self.device = device
 
