@@ -15,30 +15,9 @@ __all__ = [
     "damped_softmax",
     "edge_vectors",
     "lengths",
-    "pair_graphs",
     "sum_messages",
     "triplets",
 ]
-
-
-def pair_graphs(vector: Tensor) -> tuple[Tensor, Tensor]:
-    """Concatenate two-atom graphs, atom 1 at the origin and atom 2 at the bond vector.
-
-    Parameters
-    ----------
-    vector : Tensor of shape (b, 3)
-        Bond vectors.
-
-    Returns
-    -------
-    positions : Tensor of shape (2 b, 3)
-        Nodes 2 r and 2 r + 1 are the atoms of row r.
-    edge_index : Tensor of shape (2, 2 b), int64
-        Both directions of each bond; edge e arrives at node e.
-    """
-    positions = torch.stack([torch.zeros_like(vector), vector], dim=1).flatten(0, 1)
-    target = torch.arange(len(positions), device=vector.device)
-    return positions, torch.stack([target ^ 1, target])
 
 
 def edge_vectors(positions: Tensor, edge_index: Tensor, shift: Tensor | None = None) -> Tensor:

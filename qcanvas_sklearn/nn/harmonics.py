@@ -64,9 +64,9 @@ def by_degree(steerable: Tensor, n_degrees: int) -> tuple[Tensor, ...]:
 
 
 def soft_norm(steerable: Tensor) -> Tensor:
-    """Steerable features (n, M, k), small ones as they are, large ones brought to unit size.
+    """Steerable features (..., M, k), small ones as they are, large ones of unit size.
 
     The size is the root mean square, over the k channels, of the norm over the components.
     """
-    squared = steerable.square().sum(1, keepdim=True).mean(2, keepdim=True)
+    squared = steerable.square().sum(-2, keepdim=True).mean(-1, keepdim=True)
     return steerable * (1 + squared).rsqrt()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -11,12 +12,39 @@ from torch import Tensor, nn
 __all__ = [
     "AtomFeatures",
     "AtomLinear",
+    "Atoms",
     "SinglePrecision",
     "atom_features",
+    "bare_atoms",
     "element_one_hot",
     "linear_of_edges",
+    "linear_of_pairs",
     "mlp",
+    "side_by_side",
 ]
+
+
+class Atoms(NamedTuple):
+    """What is known of atoms.
+
+    Attributes
+    ----------
+    z : Tensor of shape (...), int64
+        Atomic numbers; 0 means no element.
+    described : Tensor of shape (..., n_descriptors)
+        Tabulated descriptors of the elements.
+    scalars : Tensor of shape (..., n_atom)
+        What is known of each atom besides its element.
+    """
+
+    z: Tensor
+    described: Tensor
+    scalars: Tensor
+
+
+def bare_atoms(z: Tensor, scalars: Tensor) -> Atoms:
+    """Atoms whose elements are not described any further."""
+    return Atoms(z, scalars[..., :0], scalars)
 
 
 class AtomFeatures(nn.Module):
@@ -33,6 +61,8 @@ class AtomFeatures(nn.Module):
 
     Attributes
     ----------
+    n_descriptors : int
+        Descriptors of an element.
     n_features : int
         Features of an atom.
     """
@@ -43,12 +73,17 @@ class AtomFeatures(nn.Module):
         super().__init__()
         self.n_elements = n_elements
         self.register_buffer("descriptors", torch.tensor(descriptors, dtype=torch.float32))
-        self.n_features = n_elements + self.descriptors.shape[1] + n_atom
+        self.n_descriptors = self.descriptors.shape[1]
+        self.n_features = n_elements + self.n_descriptors + n_atom
+
+    def known(self, z: Tensor, scalars: Tensor) -> Atoms:
+        """Atoms, of atomic numbers (...) and scalars (..., n_atom), apart by kind."""
+        return Atoms(z, nn.functional.embedding(z, self.descriptors), scalars)
 
     def forward(self, z: Tensor, scalars: Tensor) -> Tensor:
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_features)."""
-        described = torch.cat([self.descriptors[z], scalars], dim=-1)
-        return atom_features(z, described, self.n_elements)
+        _, *others = self.known(z, scalars)
+        return atom_features(z, torch.cat(others, dim=-1), self.n_elements)
 
 
 class AtomLinear(nn.Linear):
@@ -75,8 +110,8 @@ class AtomLinear(nn.Linear):
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_out)."""
         of_element, of_scalars = self.weight.tensor_split([self.n_elements], dim=1)
         table = nn.functional.pad(of_element.t(), (0, 0, 1, 0))
-        out = nn.functional.embedding(z, table) + self.bias
-        return out + nn.functional.linear(scalars, of_scalars)
+        out = nn.functional.linear(scalars, of_scalars, self.bias)
+        return nn.functional.embedding(z, table) + out
 
 
 class SinglePrecision(nn.Sequential):
@@ -109,6 +144,14 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def side_by_side(x: Tensor, *linears: nn.Linear) -> Sequence[Tensor]:
+    """What linear layers make of the same features, by one product."""
+    weight = torch.cat([linear.weight for linear in linears])
+    bias = torch.cat([linear.bias for linear in linears])
+    sizes = [linear.out_features for linear in linears]
+    return nn.functional.linear(x, weight, bias).split(sizes, dim=-1)
+
+
 def linear_of_edges(linear: nn.Linear, parts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     """A linear layer on features of edges beside those of the nodes that they join.
 
@@ -131,6 +174,25 @@ def linear_of_edges(linear: nn.Linear, parts: Sequence[tuple[Tensor, Tensor | No
         product = nn.functional.linear(x, weight)
         out = out + (product if index is None else product.index_select(0, index))
     return out
+
+
+def linear_of_pairs(linear: nn.Linear, *parts: Tensor) -> list[Tensor]:
+    """Terms of a linear layer on parts side by side, the bias with the last of them.
+
+    What both edges of a pair see is multiplied once, and what each atom is to either edge
+    before the atoms are exchanged: the terms are of different shapes, and are to be added.
+
+    Parameters
+    ----------
+    linear : nn.Linear
+        Reads the parts side by side.
+    *parts : Tensor
+        Features (..., k).
+    """
+    weights = linear.weight.split([part.shape[-1] for part in parts], dim=1)
+    *first, last = zip(parts, weights, strict=True)
+    terms = [nn.functional.linear(part, weight) for part, weight in first]
+    return [*terms, nn.functional.linear(*last, linear.bias)]
 
 
 def element_one_hot(z: Tensor, n_elements: int, dtype: torch.dtype) -> Tensor:

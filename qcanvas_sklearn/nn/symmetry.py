@@ -54,7 +54,8 @@ class SwapSymmetric(nn.Module):
     one pass and augments the data; in evaluation, and where some parities are known and
     others not, both are computed. A network that has both for the price of one says so by a
     method ``both_orders``, which is asked in evaluation, of whichever order comes first by
-    elements and scalars: so the two are equal to the last bit, whichever a row has.
+    elements and scalars: so the two are equal to the last bit, whichever a row has. Where
+    all outputs are even, ``mean_of_orders`` is asked in its place, if there is one.
 
     Parameters
     ----------
@@ -82,6 +83,7 @@ class SwapSymmetric(nn.Module):
         self.network: Any = network(**network_params)
         self.symmetric = any(parity)
         self.draws = all(parity)
+        self.averages = all(p == 1 for p in parity) and hasattr(network, "mean_of_orders")
         self.register_buffer("parity", torch.tensor(parity, dtype=torch.float32))
         self.register_buffer("mirrored", torch.tensor(mirrored, dtype=torch.bool))
 
@@ -92,6 +94,9 @@ class SwapSymmetric(nn.Module):
         swapped = swap_atoms(inputs, self.mirrored)
         if self.training and self.draws:
             return self._drawn(inputs, swapped)
+        if self.averages and not self.training:
+            sign = _order(inputs["z"], inputs["atom"])
+            return self.network.mean_of_orders(**_mixed(sign > 0, swapped, inputs))
         if hasattr(self.network, "both_orders") and not self.training:
             outputs, exchanged = self._both_at_once(inputs, swapped)
         else:

@@ -12,6 +12,7 @@ from qcanvas_sklearn import GATv2Regressor, PairImageTransformer, load_pairs
 from qcanvas_sklearn.elements import valence_orbital_populations
 from qcanvas_sklearn.nn.heads import PairMLP
 from qcanvas_sklearn.nn.heads._atom_terms import AtomTerms, ReadOut, with_channel_means
+from qcanvas_sklearn.nn.layers import Atoms, atom_features, bare_atoms
 from qcanvas_sklearn.training import evaluation_module
 
 N_ATOM = 3
@@ -136,12 +137,13 @@ def test_a_plain_table_has_no_atoms_whose_scalars_could_count(model, regression_
 
 def test_terms_equal_their_formula():
     torch.manual_seed(0)
-    terms = AtomTerms(4, 2, 3, 5, 6).double()
+    terms = AtomTerms(3, 2, 3, 5, 6, n_descriptors=1).double()
     for weight in terms.parameters():
         nn.init.normal_(weight)
-    element, scalars = torch.randn(7, 2, 4).double(), torch.randn(7, 2, 2).double()
-    pair = torch.randn(7, 3).double()
-    found = terms(torch.cat([element, scalars], dim=-1), pair)
+    z, described = torch.randint(0, 4, (7, 2)), torch.randn(7, 2, 1).double()
+    scalars, pair = torch.randn(7, 2, 2).double(), torch.randn(7, 3).double()
+    found = terms(Atoms(z, described, scalars), pair)
+    element = atom_features(z, described, 3)
     additive, response = terms.additive.weight, terms.response.weight
     expected = pair @ additive[:, 12:].T
     for k in range(2):
@@ -156,7 +158,8 @@ def test_terms_equal_their_formula():
 def test_terms_are_zero_at_first_and_are_added_to_the_dense_network():
     torch.manual_seed(0)
     readout = ReadOut([8, 6, 2], 4, 2, 3)
-    read, atoms, pair = torch.randn(7, 8), torch.randn(7, 2, 6), torch.randn(7, 3)
+    read, pair = torch.randn(7, 8), torch.randn(7, 3)
+    atoms = bare_atoms(torch.randint(0, 5, (7, 2)), torch.randn(7, 2, 2))
     assert torch.equal(readout(read, atoms, pair), readout.interaction(read))
     nn.init.normal_(readout.own.additive.weight)
     torch.testing.assert_close(

@@ -10,13 +10,9 @@ from scipy.special import lpmv
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from qcanvas_sklearn import GotenNetRegressor
-from qcanvas_sklearn.nn.cores.gotennet import (
-    Edges,
-    GotenNet,
-    GotenNetLayer,
-    TensorRefinement,
-    damped_softmax,
-)
+from qcanvas_sklearn.nn.cores.gotennet import GotenNet, GotenNetLayer, TensorRefinement
+from qcanvas_sklearn.nn.cores.tensor_attention import Edges
+from qcanvas_sklearn.nn.graphs import damped_softmax
 from qcanvas_sklearn.nn.harmonics import by_degree, spherical_harmonics
 from qcanvas_sklearn.nn.heads import PairGotenNet
 

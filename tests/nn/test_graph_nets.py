@@ -27,12 +27,11 @@ from qcanvas_sklearn.nn.cores.egnn import EGNN
 from qcanvas_sklearn.nn.cores.faenet import (
     FAENet,
     average_over_frames,
-    pair_frames,
     principal_frames,
 )
 from qcanvas_sklearn.nn.cores.gotennet import GotenNet
 from qcanvas_sklearn.nn.cores.schnet import SchNet, SchNetInteraction
-from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, pair_graphs, triplets
+from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, triplets
 from qcanvas_sklearn.nn.heads import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
 from qcanvas_sklearn.nn.radial import (
     BesselBasis,
@@ -84,6 +83,13 @@ def _seed():
 
 def normal(*shape):
     return torch.randn(*shape, dtype=torch.float64)
+
+
+def pair_graphs(vector):
+    """Positions and edges of two-atom graphs, one behind the other."""
+    positions = torch.stack([torch.zeros_like(vector), vector], dim=1).flatten(0, 1)
+    target = torch.arange(len(positions))
+    return positions, torch.stack([target ^ 1, target])
 
 
 def all_edges(n):
@@ -237,15 +243,6 @@ def test_angles_of_water():
     )
     total = torch.acos(cosines).sum() / 2  # each angle is met from both sides
     assert total.item() == pytest.approx(math.pi)
-
-
-def test_pair_graphs_hold_both_directions_of_each_bond():
-    vector = normal(3, 3)
-    positions, edge_index = pair_graphs(vector)
-    assert edge_index[1].tolist() == list(range(6))
-    assert edge_index[0].tolist() == [1, 0, 3, 2, 5, 4]
-    bonds = edge_vectors(positions, edge_index).view(3, 2, 3)
-    torch.testing.assert_close(bonds, torch.stack([-vector, vector], dim=1))
 
 
 def test_lengths_have_finite_first_and_second_derivatives_at_zero():
@@ -415,16 +412,40 @@ def test_frames_keep_distances_and_graphs_apart():
         )
 
 
-def test_the_two_frames_of_a_pair_stand_for_all_eight():
-    core = CORES["faenet"][0]().double()
-    vector = normal(3, 3)
-    positions, edge_index = pair_graphs(vector)
-    x, edge = normal(6, N_HIDDEN), normal(6, N_EDGE)
-    every = principal_frames(positions, torch.arange(6) // 2, 3)
-    torch.testing.assert_close(
-        average_over_frames(core, x, pair_frames(positions), edge_index, edge),
-        average_over_frames(core, x, every, edge_index, edge),
-    )
+# Two atoms ------------------------------------------------------------------------------
+
+
+def frames_of_pairs(core, x, positions, edge_index, edge):
+    frames = principal_frames(positions, torch.arange(len(x)) // 2, len(x) // 2)
+    return average_over_frames(core, x, frames, edge_index, edge)
+
+
+#: Cores, some of them as no pair network has them, and what they make of any graph.
+TWO_ATOMS = {
+    **{name: (make, scalars) for name, (make, scalars) in CORES.items() if name != "faenet"},
+    "egnn-cutoff": (lambda: EGNN(N_HIDDEN, 3, N_EDGE, cutoff=CUTOFF), first_of_two),
+    "faenet": (CORES["faenet"][0], frames_of_pairs),
+    "faenet-damped": (lambda: FAENet(N_HIDDEN, 2, 6, CUTOFF, N_EDGE, True), frames_of_pairs),
+    "gotennet-3": (lambda: GotenNet(N_HIDDEN, 3, 2, 3, 6, CUTOFF, N_EDGE), features),
+}
+
+
+@pytest.mark.parametrize("name", TWO_ATOMS)
+def test_two_atoms_have_the_features_that_they_have_in_any_graph(name):
+    make, scalars = TWO_ATOMS[name]
+    core = make().double()
+    with torch.no_grad():
+        for key, weight in core.named_parameters():
+            if ".shift." in key:  # steps through the other atom, too
+                weight *= 10
+    distance = torch.tensor([0.0, 0.3, 2.0, CUTOFF - 0.1, CUTOFF + 1]).double()
+    direction = torch.nn.functional.normalize(normal(5, 3), dim=-1)
+    positions, edge_index = pair_graphs(distance[:, None] * direction)
+    x, edge = normal(10, N_HIDDEN), normal(5, N_EDGE)
+    expected = scalars(core, x, positions, edge_index, edge.repeat_interleave(2, dim=0))
+    found = core.of_pairs(x.unflatten(0, (5, 2)).transpose(0, 1), distance, edge)
+    found = found.transpose(0, 1).flatten(0, 1)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
 
 # Pairs ----------------------------------------------------------------------------------

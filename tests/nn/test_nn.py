@@ -85,6 +85,14 @@ def test_both_orders_at_once_are_those_one_by_one(name):
         torch.testing.assert_close(own, model.network(**order), rtol=1e-12, atol=1e-12)
 
 
+def test_even_outputs_are_the_mean_of_both_orders():
+    model, inputs = build("pair_mlp", [1, 1])
+    expected = sum(model.network.both_orders(**inputs)) / 2
+    assert (model.network.both_orders(**inputs)[0] - expected).abs().max() > 1e-6
+    torch.testing.assert_close(model(**inputs), expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(model(**swap_by_hand(inputs)), model(**inputs))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_odd_output_vanishes_for_a_homonuclear_pair(name):
     model, inputs = build(name, [-1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages, triplets
-from ..layers import mlp
+from ..layers import linear_of_pairs, mlp
 from ..radial import BesselBasis, SphericalBasis
 
 __all__ = ["DimeNetInteraction", "DimeNetPlusPlus", "angle_cosines"]
@@ -150,6 +152,9 @@ class _AtomOutput(nn.Module):
     def forward(self, messages: Tensor, radial: Tensor, target: Tensor, n: int) -> Tensor:
         return self.update(sum_messages(self.radial(radial) * messages, target, n))
 
+    def of_pairs(self, messages: Tensor, radial: Tensor) -> Tensor:
+        return self.update(self.radial(radial) * messages)
+
 
 class DimeNetPlusPlus(nn.Module):
     r"""Directional message passing (DimeNet++) on any graph of atoms.
@@ -180,6 +185,9 @@ class DimeNetPlusPlus(nn.Module):
     .. [1] J. Gasteiger et al., 2020, arXiv:2011.14115.
     .. [2] J. Gasteiger, J. Groß, S. Günnemann, ICLR 2020, arXiv:2003.03123.
     """
+
+    embed: Any
+    outputs: Any
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, n_spherical: int, cutoff: float,
@@ -220,4 +228,21 @@ class DimeNetPlusPlus(nn.Module):
         for interaction, output in zip(self.interactions, self.outputs[1:], strict=True):
             messages = interaction(messages, radial, triplet)
             collected = collected + output(messages, radial, target, n)
+        return collected
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """The same for graphs of two atoms, which have no triplets, without an index.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        radial = self.radial(distance)
+        bond = torch.cat([self.distance(radial), edge], dim=-1)
+        first, activation = self.embed
+        source, target, bond = linear_of_pairs(first, x, x, bond)
+        messages = activation(source.flip(0) + target + bond)
+        collected = self.outputs[0].of_pairs(messages, radial)
+        for interaction, output in zip(self.interactions, self.outputs[1:], strict=True):
+            messages = interaction(messages, radial)
+            collected = collected + output.of_pairs(messages, radial)
         return collected

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
-from ..layers import linear_of_edges, mlp
+from ..layers import linear_of_edges, linear_of_pairs, mlp
 from ..radial import polynomial_cutoff
 
 __all__ = ["EGNN", "EGNNLayer"]
@@ -88,6 +88,26 @@ class EGNNLayer(nn.Module):
         received = sum_messages(messages, target, len(x))
         return x + self.update(torch.cat([x, received], dim=-1)), positions
 
+    def of_pairs(
+        self, x: Tensor, distance: Tensor, edge: Tensor, damping: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Map atoms (2, b, n_hidden), (b, 1), edges (b, n_edge) and their damping (b, 1).
+
+        Atoms that pass through each other have a distance below zero from then on.
+        """
+        edge = torch.cat([distance.square(), edge], dim=-1)
+        layers, activation = self.message
+        target, source, bond = linear_of_pairs(layers[0], x, x, edge)
+        messages = activation(layers[1:](target + source.flip(0) + bond))
+        if damping is not None:
+            messages = messages * damping
+        if self.shift is not None:
+            steps = self.shift(messages).sum(0) / (distance.abs() + 1)
+            if damping is not None:
+                steps = steps * (damping / (1 + damping))
+            distance = distance + distance * steps
+        return x + self.update(torch.cat([x, messages], dim=-1)), distance
+
 
 class EGNN(nn.Module):
     """Equivariant layers on any graph of atoms.
@@ -112,6 +132,8 @@ class EGNN(nn.Module):
     .. [1] V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021, arXiv:2102.09844.
     """
 
+    layers: Any
+
     def __init__(
         self, n_hidden: int, n_layers: int, n_edge: int = 0, last_moves: bool = True,
         cutoff: float | None = None,
@@ -135,3 +157,16 @@ class EGNN(nn.Module):
         for layer in self.layers:
             x, positions = layer(x, positions, edge_index, edge, shift, damping)
         return x, positions
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """Node features for graphs of two atoms, without an index.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        distance, damping = distance[:, None], None
+        if self.cutoff is not None:
+            damping = polynomial_cutoff(distance, self.cutoff)
+        for layer in self.layers:
+            x, distance = layer.of_pairs(x, distance, edge, damping)
+        return x

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import edge_vectors, lengths, sum_messages
-from ..layers import linear_of_edges, mlp
+from ..layers import linear_of_edges, linear_of_pairs, mlp
 from ..radial import GaussianBasis, polynomial_cutoff
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "average_over_bond_frames",
     "average_over_frames",
     "bond_frames",
-    "pair_frames",
     "principal_frames",
 ]
 
@@ -158,19 +157,6 @@ def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
     return _both_senses(projected)
 
 
-def pair_frames(positions: Tensor) -> Tensor:
-    """The two different frames (2, 2 b, 3) of pairs, with positions as `pair_graphs` gives.
-
-    The atoms lie half a bond length on either side of the origin of the first axis. They
-    are what :func:`principal_frames` gives four times each, without its eigenvectors.
-    """
-    first, second = positions.unflatten(0, (-1, 2)).unbind(1)
-    half = lengths(second - first) / 2
-    along = torch.stack([-half, half], dim=1).flatten()
-    frame = nn.functional.pad(along[:, None], (0, 2))
-    return torch.stack([frame, -frame])
-
-
 def average_over_frames(
     core: nn.Module, x: Tensor, frames: Tensor, edge_index: Tensor, edge: Tensor
 ) -> Tensor:
@@ -274,6 +260,21 @@ class FAENetInteraction(nn.Module):
         messages = filters * x.index_select(0, source)
         return x + self.update(sum_messages(messages, target, len(x)))
 
+    def of_pairs(self, x: Tensor, edge: Tensor, damping: Tensor | None = None) -> Tensor:
+        """Map atoms (s, 2, b, n_hidden), edges (2, b, n_hidden), damping (b, 1).
+
+        Atoms are given by the sign s that the edge which arrives at them has; the edge that
+        arrives at the other atom has the other sign. Signs are one where they make no
+        difference yet.
+        """
+        first, activation = self.filter
+        others = x.flip(0, 1)
+        bond, target, source = linear_of_pairs(first, edge[:, None], x, others)
+        filters = activation(bond + (target + source))
+        if damping is not None:
+            filters = filters * damping
+        return x + self.update(filters * others)
+
 
 class FAENet(nn.Module):
     r"""Message passing of FAENet on any graph of atoms.
@@ -302,6 +303,9 @@ class FAENet(nn.Module):
     .. [1] A. A. Duval et al., FAENet: Frame Averaging Equivariant GNN for Materials
        Modeling, ICML 2023, arXiv:2305.05577.
     """
+
+    embed_edge: Any
+    interactions: Any
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
@@ -336,3 +340,22 @@ class FAENet(nn.Module):
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
         vectors = edge_vectors(positions, edge_index, shift)
         return self.from_vectors(x, vectors, edge_index, edge)
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """Mean over the two frames of graphs of two atoms, without an index.
+
+        Each frame is the other one turned round, so that the edges of both frames are one of
+        either sign. Maps atoms (2, b, n_hidden), their distance (b,) and the features
+        (b, n_edge) of both edges to (2, b, n_hidden).
+        """
+        embed, activation = self.embed_edge
+        along = torch.stack([distance, -distance])[..., None]
+        across = distance.new_zeros(len(distance), 2)
+        bond = torch.cat([across, self.basis(distance), edge], dim=-1)
+        along, bond = linear_of_pairs(embed[0], along, bond)
+        edges = activation(embed[1:](along + bond))
+        damping = polynomial_cutoff(distance, self.cutoff)[:, None] if self.damped else None
+        x = x[None]
+        for interaction in self.interactions:
+            x = interaction.of_pairs(x, edges, damping)
+        return x.mean(0)

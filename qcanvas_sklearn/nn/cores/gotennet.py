@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..graphs import damped_softmax, edge_vectors, lengths, sum_messages
+from ..graphs import edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
 from ..layers import mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
+from .tensor_attention import Bonds, Edges, TensorAttention
 
-__all__ = [
-    "Edges",
-    "EquivariantFeedForward",
-    "GotenNet",
-    "GotenNetLayer",
-    "TensorAttention",
-    "TensorRefinement",
-]
-
-
-class Edges(NamedTuple):
-    """Source and target (E,), cutoff function (E,) and harmonics (E, M) of each edge."""
-
-    source: Tensor
-    target: Tensor
-    damping: Tensor
-    harmonics: Tensor
+__all__ = ["EquivariantFeedForward", "GotenNet", "GotenNetLayer", "TensorRefinement"]
 
 
 def _collect(edges: Edges, along: Tensor, carried: Tensor | None, steerable: Tensor) -> Tensor:
@@ -51,64 +35,6 @@ def _collect(edges: Edges, along: Tensor, carried: Tensor | None, steerable: Ten
             messages = messages + carrier[:, None] * x.index_select(0, source)
         collected.append(sum_messages(messages, target, len(x)))
     return steerable + torch.cat(collected, dim=1)
-
-
-class TensorAttention(nn.Module):
-    r"""Gates of messages: attention between atoms plus a filter of the edge.
-
-    .. math::
-        o_{ij} &= a_{ij}\, \gamma_v(h_j) + (W_{rs} t_{ij}) \circ \gamma_s(h_j)\, f_c(d_{ij}) \\
-        \alpha_{ij} &= \tfrac{1}{\sqrt{d_k}} (W_q h_i)^\top
-            \bigl[ W_k h_j \circ \sigma(W_{re} t_{ij}) \bigr]
-
-    with two-layer networks :math:`\gamma` and, in each head, the softmax :math:`a` over j
-    of the logits :math:`\alpha`, damped by the cutoff :math:`f_c`; h is behind a layer
-    normalisation. Each gate has `n_hidden` channels.
-
-    Parameters
-    ----------
-    n_hidden : int
-        Features of a node and of an edge.
-    n_heads : int
-        Attention heads; divides `n_hidden`.
-    n_gates : int
-        Number of gates.
-
-    References
-    ----------
-    .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
-       Networks, ICLR 2025, section 3; with the cutoff inside the softmax, too, which
-       makes the whole a smooth function of the positions.
-    """
-
-    def __init__(self, n_hidden: int, n_heads: int, n_gates: int) -> None:
-        super().__init__()
-        self.n_heads, self.n_gates = n_heads, n_gates
-        self.norm = nn.LayerNorm(n_hidden)
-        self.query = nn.Linear(n_hidden, n_hidden)
-        self.key = nn.Linear(n_hidden, n_hidden)
-        self.key_filter = nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.SiLU())
-        self.value = mlp([n_hidden, n_hidden, n_gates * n_hidden])
-        self.source = mlp([n_hidden, n_hidden, n_gates * n_hidden])
-        self.source_filter = nn.Linear(n_hidden, n_gates * n_hidden)
-
-    def attention(self, h: Tensor, t: Tensor, edges: Edges) -> Tensor:
-        """Weights (E, n_heads) of the edges at each node, which sum to one."""
-        query = self.query(h).index_select(0, edges.target)
-        key = self.key(h).index_select(0, edges.source) * self.key_filter(t)
-        products = (query * key).unflatten(-1, (self.n_heads, -1))
-        logits = products.sum(-1) / math.sqrt(products.shape[-1])
-        return damped_softmax(logits, edges.damping, edges.target, len(h))
-
-    def forward(self, h: Tensor, t: Tensor, edges: Edges) -> Tensor:
-        """Map nodes (n, n_hidden) and edges (E, n_hidden) to (E, n_gates, n_hidden)."""
-        h = self.norm(h)
-        heads = (self.n_gates, self.n_heads, -1)
-        values = self.value(h).index_select(0, edges.source).unflatten(-1, heads)
-        attended = self.attention(h, t, edges)[:, None, :, None] * values
-        filters = self.source_filter(t) * edges.damping[:, None]
-        filtered = self.source(h).index_select(0, edges.source) * filters
-        return attended.flatten(2) + filtered.unflatten(-1, (self.n_gates, -1))
 
 
 class TensorRefinement(nn.Module):
@@ -156,6 +82,20 @@ class TensorRefinement(nn.Module):
             products = products + (query.index_select(0, edges.target) * keys).sum(1)
         return t + self.gate(products).tanh() * self.edge(t)
 
+    def of_pairs(self, steerable: Tensor, t: Tensor, loops: Tensor) -> tuple[Tensor, Tensor]:
+        """Edges (2, b, n_hidden) that leave the atoms of pairs, and loops, as they were.
+
+        Of the steerable features (2, b, L, n_hidden) there is one component a degree.
+        """
+        query = self.query(steerable)
+        parts = zip(self.keys, steerable.unbind(-2), strict=True)
+        keys = torch.stack([key(x) for key, x in parts], dim=-2)
+        between, within = (query.flip(0) * keys).sum(-2), (query * keys).sum(-2)
+        return (
+            t + self.gate(between).tanh() * self.edge(t),
+            loops + self.gate(within).tanh() * self.edge(loops),
+        )
+
 
 class EquivariantFeedForward(nn.Module):
     r"""Mix the scalars and steerable features of each atom.
@@ -186,13 +126,13 @@ class EquivariantFeedForward(nn.Module):
         self.update = mlp([2 * n_hidden, n_hidden, (1 + steers) * n_hidden])
 
     def forward(self, h: Tensor, steerable: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (n, n_hidden) and (n, M, n_hidden) to the same shapes."""
+        """Map (..., n_hidden) and (..., M, n_hidden) to the same shapes."""
         mixed = self.mix(steerable)
-        update = self.update(torch.cat([h, lengths(mixed.transpose(1, 2))], dim=-1))
+        update = self.update(torch.cat([h, lengths(mixed.transpose(-2, -1))], dim=-1))
         if not self.steers:
             return h + update, steerable
         scalar, gate = update.chunk(2, dim=-1)
-        return h + scalar, steerable + gate[:, None] * mixed
+        return h + scalar, steerable + gate[..., None, :] * mixed
 
 
 class GotenNetLayer(nn.Module):
@@ -245,6 +185,23 @@ class GotenNetLayer(nn.Module):
             t = self.refinement(steerable, t, edges)
         return *self.feed_forward(h, steerable), t
 
+    def of_pairs(
+        self, h: Tensor, steerable: Tensor, t: Tensor, loops: Tensor, bonds: Bonds
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map atoms (2, b, n_hidden), (2, b, L, n_hidden), edges and loops to new ones."""
+        steerable = soft_norm(steerable)
+        behind = 1 + self.n_degrees
+        gates, scalar, carried = self.attention.of_pairs(
+            h, t, loops, bonds.damping, (slice(1), slice(behind, None))
+        )
+        h = h + gates[..., 0, :].flip(0) + scalar[..., 0, :]
+        messages = gates[..., 1:behind, :] * bonds.harmonics[..., None]
+        messages = torch.addcmul(messages, gates[..., behind:, :], steerable)
+        steerable = torch.addcmul(steerable, carried, steerable) + messages.flip(0)
+        if self.refinement is not None:
+            t, loops = self.refinement.of_pairs(steerable, t, loops)
+        return *self.feed_forward(h, steerable), t, loops
+
 
 class GotenNet(nn.Module):
     r"""GotenNet on any graph of atoms.
@@ -293,6 +250,8 @@ class GotenNet(nn.Module):
     .. [1] S. Aykent, T. Xia, GotenNet: Rethinking Efficient 3D Equivariant Graph Neural
        Networks, ICLR 2025, https://openreview.net/forum?id=5wxCQDtbMo.
     """
+
+    layers: Any
 
     def __init__(
         self, n_hidden: int, n_layers: int, n_heads: int, n_degrees: int, n_radial: int,
@@ -360,3 +319,32 @@ class GotenNet(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
         return self.features(x, positions, edge_index, edge, shift)[0]
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """The same for graphs of two atoms, without an index.
+
+        All directions are those of the bond, and with it as axis all harmonics but one of
+        each degree are zero, and so are those components of the steerable features. Both
+        edges are alike until they are refined.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        inputs = torch.cat([self.basis(distance), edge], dim=-1)
+        damping = self.cutoff_function(distance, self.cutoff)[:, None]
+        along = distance * (distance.square() + 1e-12).rsqrt()
+        along = torch.stack([along, -along])
+        powers = [along**l for l in range(1, self.n_degrees + 1)]
+        bonds = Bonds(damping, torch.stack(powers, dim=-1))
+
+        received = self.neighbour(x).flip(0) * (self.neighbour_filter(inputs) * damping)
+        h = self.embed_node(torch.cat([x, received], dim=-1))
+        t = h.sum(0, keepdim=True) * self.embed_edge(inputs)
+        no_distance = self.basis(distance.new_zeros(1))
+        nothing = torch.cat([no_distance, edge.new_zeros(1, edge.shape[1])], dim=-1)
+        loops = 2 * h * self.embed_edge(nothing)
+        (gates,) = self.embed_steerable.of_pairs(h, t, loops, damping, ())
+        steerable = (gates * bonds.harmonics[..., None]).flip(0)
+        for layer in self.layers:
+            h, steerable, t, loops = layer.of_pairs(h, steerable, t, loops, bonds)
+        return h

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,11 @@ class SchNetInteraction(nn.Module):
         messages = (sources.unflatten(0, directions) * filters).flatten(0, 1)
         return self.update(sum_messages(messages, target, len(x)))
 
+    def of_pairs(self, x: Tensor, filter_inputs: Tensor, damping: Tensor) -> Tensor:
+        """Increment (2, b, n_hidden) of the atoms of pairs; one filter (b, ...) a bond."""
+        filters = self.filter(filter_inputs) * damping[:, None]
+        return self.update(self.source(x).flip(0) * filters)
+
 
 class SchNet(nn.Module):
     """Interaction blocks of SchNet on any graph of atoms.
@@ -105,6 +111,8 @@ class SchNet(nn.Module):
     .. [1] K. T. Schütt et al., NeurIPS 2017, arXiv:1706.08566.
     """
 
+    interactions: Any
+
     def __init__(
         self, n_hidden: int, n_layers: int, n_radial: int, cutoff: float, n_edge: int = 0,
         cutoff_function: CutoffFunction = cosine_cutoff, paired: bool = False,
@@ -128,4 +136,16 @@ class SchNet(nn.Module):
         damping = self.cutoff_function(distance, self.cutoff)
         for interaction in self.interactions:
             x = x + interaction(x, edge_index, filter_inputs, damping)
+        return x
+
+    def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
+        """The same for graphs of two atoms, without an index.
+
+        Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
+        both edges to (2, b, n_hidden).
+        """
+        filter_inputs = torch.cat([self.basis(distance), edge], dim=-1)
+        damping = self.cutoff_function(distance, self.cutoff)
+        for interaction in self.interactions:
+            x = x + interaction.of_pairs(x, filter_inputs, damping)
         return x

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers import mlp
+from ..layers import AtomLinear, Atoms, atom_features, mlp
 
-__all__ = ["AtomTerms", "ReadOut", "atom_by_atom", "with_channel_means"]
+__all__ = ["AtomTerms", "ReadOut", "with_channel_means"]
 
 
 class AtomTerms(nn.Module):
@@ -28,8 +28,8 @@ class AtomTerms(nn.Module):
 
     Parameters
     ----------
-    n_element : int
-        Features of an element.
+    n_elements : int
+        Largest atomic number; 0 means no element.
     n_atom : int
         Scalars of an atom, standardised; without any, what an atom adds depends on its
         element alone.
@@ -39,43 +39,45 @@ class AtomTerms(nn.Module):
         Number of targets.
     n_response : int
         Products of coefficients and scalars, of which the outputs are made.
+    n_descriptors : int, default=0
+        Tabulated descriptors of an element.
     """
 
     def __init__(
-        self, n_element: int, n_atom: int, n_pair: int, n_outputs: int, n_response: int
-    ) -> None:
+        self, n_elements: int, n_atom: int, n_pair: int, n_outputs: int, n_response: int,
+        n_descriptors: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
-        n_scalars = 2 * (n_element + n_atom) + n_pair
-        self.additive = nn.Linear(n_scalars, n_outputs, bias=False)
+        self.n_elements, self.n_atom = n_elements, n_atom
+        n_features = n_elements + n_descriptors + n_atom
+        self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
         nn.init.zeros_(self.additive.weight)
-        self.n_atom = n_atom
         if n_atom:
-            self.coefficients = nn.Linear(n_element, n_response)
+            self.coefficients = AtomLinear(n_elements, n_descriptors, n_response)
             self.scalars = nn.Linear(n_atom, n_response, bias=False)
             self.response = nn.Linear(2 * n_response, n_outputs, bias=False)
             nn.init.zeros_(self.response.weight)
 
-    def forward(self, features: Tensor, pair: Tensor) -> Tensor:
-        """Map atoms (b, 2, n_element + n_atom), scalars last, and (b, n_pair)."""
-        return self._added(features, self._responses(features), pair)
+    def forward(self, atoms: Atoms, pair: Tensor) -> Tensor:
+        """Map atoms (b, 2) and scalars (b, n_pair) to (b, n_outputs)."""
+        return self._added(*self._of_atoms(atoms), pair)
 
-    def both_orders(self, features: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
+    def both_orders(self, atoms: Atoms, pair: Tensor) -> tuple[Tensor, Tensor]:
         """The terms of the atoms in this order and in the other."""
-        responses = self._responses(features)
+        features, responses = self._of_atoms(atoms)
         turned = None if responses is None else responses.flip(1)
         return (
             self._added(features, responses, pair), self._added(features.flip(1), turned, pair)
         )  # fmt: skip
 
-    def _responses(self, features: Tensor) -> Tensor | None:
-        """Products (b, 2, n_response) of coefficients and scalars, where there are any."""
+    def _of_atoms(self, atoms: Atoms) -> tuple[Tensor, Tensor | None]:
+        """Features (b, 2, k), and products (b, 2, n_response) of coefficients and scalars."""
+        others = torch.cat([atoms.described, atoms.scalars], dim=-1)
+        features = atom_features(atoms.z, others, self.n_elements)
         if not self.n_atom:
-            return None
-        return torch.stack([self._response(own) for own in atom_by_atom(features)], dim=1)
-
-    def _response(self, features: Tensor) -> Tensor:
-        element, scalars = features.tensor_split([-self.n_atom], dim=-1)
-        return self.coefficients(element.contiguous()) * self.scalars(scalars.contiguous())
+            return features, None
+        coefficients = self.coefficients(atoms.z, atoms.described)
+        return features, coefficients * self.scalars(atoms.scalars)
 
     def _added(self, features: Tensor, responses: Tensor | None, pair: Tensor) -> Tensor:
         own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))
@@ -89,20 +91,24 @@ class ReadOut(nn.Module):
     ----------
     sizes : sequence of int
         Widths of the dense network: what it reads, its hidden layers, the targets.
-    n_element, n_atom, n_pair : int
+    n_elements, n_atom, n_pair : int
         As for `AtomTerms`.
     dropout : float, default=0.0
         Dropout in the dense network.
+    n_descriptors : int, default=0
+        As for `AtomTerms`.
     """
 
     def __init__(
-        self, sizes: Sequence[int], n_element: int, n_atom: int, n_pair: int,
-        dropout: float = 0.0,
+        self, sizes: Sequence[int], n_elements: int, n_atom: int, n_pair: int,
+        dropout: float = 0.0, n_descriptors: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.interaction = mlp(sizes, dropout)
         n_response = -(-sizes[1] // 2)
-        self.own = AtomTerms(n_element, n_atom, n_pair, sizes[-1], n_response)
+        self.own = AtomTerms(
+            n_elements, n_atom, n_pair, sizes[-1], n_response, n_descriptors
+        )
 
     @torch.no_grad()
     def start_at_zero(self) -> None:
@@ -111,28 +117,15 @@ class ReadOut(nn.Module):
         weight.zero_()
         bias.zero_()
 
-    def forward(self, read: Tensor, features: Tensor, pair: Tensor) -> Tensor:
-        """Map (b, sizes[0]), atoms (b, 2, n_element + n_atom) and (b, n_pair)."""
-        return self.own(features, pair) + self.interaction(read)
+    def forward(self, read: Tensor, atoms: Atoms, pair: Tensor) -> Tensor:
+        """Map what is read (b, sizes[0]), atoms (b, 2) and (b, n_pair) to (b, n_outputs)."""
+        return self.own(atoms, pair) + self.interaction(read)
 
-    def both_orders(
-        self, atoms: Tensor, features: Tensor, pair: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Outputs of the atoms (b, 2, k) in this order and in the other, read with the pair."""
-        own, exchanged = self.own.both_orders(features, pair)
-        return (
-            own + self.interaction(torch.cat([atoms.flatten(1), pair], dim=-1)),
-            exchanged + self.interaction(torch.cat([atoms.flip(1).flatten(1), pair], dim=-1)),
-        )
-
-
-def atom_by_atom(features: Tensor) -> Sequence[Tensor]:
-    """Features (b, k) of the first atoms and of the second ones, from (b, 2, k).
-
-    Products of matrices round by where a row lies: with both atoms in one product, exchange
-    symmetry would not hold to the last bit.
-    """
-    return [own.contiguous() for own in features.unbind(1)]
+    def both_orders(self, read: Tensor, atoms: Atoms, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for (2, b, sizes[0]), of the atoms in this order and in the other."""
+        own, exchanged = self.own.both_orders(atoms, pair)
+        here, there = self.interaction(read)
+        return own + here, exchanged + there
 
 
 def with_channel_means(pair: Tensor, image: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import atom_features
+from ..layers import bare_atoms
 from ._atom_terms import ReadOut, with_channel_means
 from .gatv2 import PairGATv2
 from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
@@ -274,7 +274,6 @@ class PairFusion(nn.Module):
             "n_pair": n_pair, "n_channels": n_channels, "n_outputs": 0, "dropout": dropout,
             "n_hidden": n_hidden, "n_layers": n_layers, "n_heads": n_heads,
         }  # fmt: skip
-        self.n_elements = n_elements
         self.graph = _construct(GRAPHS[graph], params)
         self.image = None
         n_fused = 2 * n_hidden
@@ -298,5 +297,4 @@ class PairFusion(nn.Module):
         else:
             fused = self.fuse(atoms, *self.image.encode(z, atom, pair, image))
         read = torch.cat([fused, pair], dim=-1)
-        features = atom_features(z, atom, self.n_elements)
-        return self.readout(read, features, with_channel_means(pair, image))
+        return self.readout(read, bare_atoms(z, atom), with_channel_means(pair, image))

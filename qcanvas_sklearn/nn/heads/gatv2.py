@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cores.gatv2 import DenseGATv2Conv
-from ..layers import AtomLinear, atom_features, mlp
+from ..layers import AtomLinear, bare_atoms, mlp
 from ._atom_terms import ReadOut
 
 __all__ = ["PairGATv2"]
@@ -56,7 +56,6 @@ class PairGATv2(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.n_elements = n_elements
         self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         self.norms = nn.ModuleList(nn.LayerNorm(n_hidden) for _ in range(n_layers))
         self.convs = nn.ModuleList(
@@ -92,7 +91,7 @@ class PairGATv2(nn.Module):
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
         x = self.encode(z, atom, pair, vector)
         read = torch.cat([x.flatten(1), pair], dim=-1)
-        return self.readout(read, atom_features(z, atom, self.n_elements), pair)
+        return self.readout(read, bare_atoms(z, atom), pair)
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
@@ -103,10 +102,8 @@ class PairGATv2(nn.Module):
         layer has the same nodes.
         """
         edges = torch.stack([self.edges(pair, vector), self.edges(pair, -vector)])
-        atoms, turned = self._encode(z, atom, edges)
-        features = atom_features(z, atom, self.n_elements)
-        own, exchanged = self.readout.own.both_orders(features, pair)
-        here = torch.cat([atoms.flatten(1), pair], dim=-1)
-        there = torch.cat([turned.flip(1).flatten(1), pair], dim=-1)
-        interaction = self.readout.interaction
-        return own + interaction(here), exchanged + interaction(there)
+        (a, turned_a), (b, turned_b) = self._encode(z, atom, edges).unbind(2)
+        read = torch.stack(
+            [torch.cat([a, b, pair], dim=-1), torch.cat([turned_b, turned_a, pair], dim=-1)]
+        )
+        return self.readout.both_orders(read, bare_atoms(z, atom), pair)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..cores.dimenet import DimeNetPlusPlus
 from ..cores.egnn import EGNN
-from ..cores.faenet import FAENet, average_over_frames, pair_frames
+from ..cores.faenet import FAENet
 from ..cores.gotennet import GotenNet
 from ..cores.schnet import SchNet
-from ..graphs import pair_graphs
-from ..layers import AtomLinear, atom_features
+from ..graphs import lengths
+from ..layers import AtomLinear, bare_atoms
 from ._atom_terms import ReadOut
 
 __all__ = [
@@ -35,8 +37,8 @@ class PairGraphNetwork(nn.Module):
     Parameters
     ----------
     core : nn.Module
-        Maps node features (n, n_hidden), positions (n, 3), an edge index (2, E) and edge
-        features (E, n_pair) to node features (n, n_hidden).
+        Has a method ``of_pairs``, which maps atoms (2, b, n_hidden), their distance (b,) and
+        edge features (b, n_pair) to atoms (2, b, n_hidden).
     n_elements : int
         Largest atomic number; 0 means no element.
     n_atom : int
@@ -56,34 +58,32 @@ class PairGraphNetwork(nn.Module):
         n_outputs: int, n_hidden: int, dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.n_elements = n_elements
         self.embed = AtomLinear(n_elements, n_atom, n_hidden)
         # Of unit scale, as every one of these architectures assumes: messages multiply
         # node features, and the product of two small ones is lost.
         nn.init.normal_(self.embed.weight)
-        self.core = core
+        self.core: Any = core
         if n_outputs:
             sizes = [2 * n_hidden + n_pair, n_hidden, n_hidden, n_outputs]
             self.readout = ReadOut(sizes, n_elements, n_atom, n_pair, dropout)
 
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden) behind the core."""
-        return self.core(x, positions, edge_index, edge)
+    def interact(self, x: Tensor, distance: Tensor, pair: Tensor) -> Tensor:
+        """Features (2, b, n_hidden) of the atoms behind the core."""
+        return self.core.of_pairs(x, distance, pair)
+
+    def _encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (2, b, n_hidden), the first atoms of all pairs before the second ones."""
+        x = self.embed(z, atom).transpose(0, 1).contiguous()
+        return self.interact(x, lengths(vector), pair)
 
     def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        x = self.embed(z, atom).flatten(0, 1)
-        positions, edge_index = pair_graphs(vector)
-        edge = pair.repeat_interleave(2, dim=0)
-        return self.interact(x, positions, edge_index, edge).unflatten(0, (-1, 2))
+        return self._encode(z, atom, pair, vector).transpose(0, 1)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        x = self.encode(z, atom, pair, vector)
-        read = torch.cat([x.flatten(1), pair], dim=-1)
-        return self.readout(read, atom_features(z, atom, self.n_elements), pair)
+        read = torch.cat([*self._encode(z, atom, pair, vector), pair], dim=-1)
+        return self.readout(read, bare_atoms(z, atom), pair)
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
@@ -93,8 +93,9 @@ class PairGraphNetwork(nn.Module):
         Which atom is the first makes no difference to what the core makes of either: it
         passes messages on a graph, and a turn by half a rotation does not change it.
         """
-        features = atom_features(z, atom, self.n_elements)
-        return self.readout.both_orders(self.encode(z, atom, pair, vector), features, pair)
+        x = self._encode(z, atom, pair, vector)
+        read = torch.cat([x, x.flip(0), pair.expand(2, -1, -1)], dim=-1)
+        return self.readout.both_orders(read, bare_atoms(z, atom), pair)
 
 
 class PairSchNet(PairGraphNetwork):
@@ -128,17 +129,10 @@ class PairSchNet(PairGraphNetwork):
         n_hidden: int = 128, n_layers: int = 3, n_radial: int = 32, cutoff: float = 8.0,
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        core = SchNet(n_hidden, n_layers, n_radial, cutoff, n_pair, paired=True)
+        core = SchNet(n_hidden, n_layers, n_radial, cutoff, n_pair)
         super().__init__(
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden); both directions of a bond share a filter."""
-        there_and_back = torch.cat([edge_index[:, ::2], edge_index[:, 1::2]], dim=1)
-        return self.core(x, positions, there_and_back, edge[::2])
 
 
 class PairEGNN(PairGraphNetwork):
@@ -171,12 +165,6 @@ class PairEGNN(PairGraphNetwork):
         super().__init__(
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden) behind the core."""
-        return self.core(x, positions, edge_index, edge)[0]
 
 
 class PairDimeNet(PairGraphNetwork):
@@ -219,11 +207,9 @@ class PairDimeNet(PairGraphNetwork):
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
 
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden), the atoms' own beside what they collected."""
-        return x + self.core(x, positions, edge_index, edge)
+    def interact(self, x: Tensor, distance: Tensor, pair: Tensor) -> Tensor:
+        """Atoms (2, b, n_hidden), their own features beside what they collected."""
+        return x + self.core.of_pairs(x, distance, pair)
 
 
 class PairFAENet(PairGraphNetwork):
@@ -260,12 +246,6 @@ class PairFAENet(PairGraphNetwork):
         super().__init__(
             core, n_elements, n_atom, n_pair, n_outputs, n_hidden, dropout
         )
-
-    def interact(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor
-    ) -> Tensor:
-        """Node features (2 b, n_hidden), averaged over the frames."""
-        return average_over_frames(self.core, x, pair_frames(positions), edge_index, edge)
 
 
 class PairGotenNet(PairGraphNetwork):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import AtomFeatures, mlp
+from ..layers import AtomFeatures, AtomLinear, Atoms, mlp
 from ..radial import GaussianBasis
-from ._atom_terms import AtomTerms, atom_by_atom
+from ._atom_terms import AtomTerms
 
 __all__ = ["PairMLP", "ResidualBlock", "symmetric_pool"]
 
@@ -107,10 +108,12 @@ class PairMLP(nn.Module):
         super().__init__()
         n_pooled, n_response = -(-n_hidden // 2), -(-n_hidden // 4)
         self.atom = AtomFeatures(n_elements, descriptors, n_atom)
-        n_features, n_element = self.atom.n_features, self.atom.n_features - n_atom
-        self.atoms = mlp([n_features, n_pooled, n_pooled])
+        n_descriptors = self.atom.n_descriptors
+        self.atoms: Any = nn.Sequential(
+            AtomLinear(n_elements, n_descriptors + n_atom, n_pooled), nn.SiLU(),
+            nn.Linear(n_pooled, n_pooled),
+        )  # fmt: skip
         self.radial = GaussianBasis(n_radial, _LONGEST_BOND)
-        n_descriptors = n_element - n_elements
         self.enter = nn.Linear(4 * n_pooled + n_descriptors + n_pair + n_radial, n_hidden)
         self.blocks = nn.Sequential(
             *(ResidualBlock(n_hidden, dropout) for _ in range(n_blocks)),
@@ -120,31 +123,47 @@ class PairMLP(nn.Module):
         self.gate = nn.Linear(n_hidden, n_pooled)
         self.odd = nn.Linear(n_pooled, n_outputs, bias=False)
         self.log_gain = nn.Parameter(torch.full((n_outputs,), math.log(_FIRST_GAIN)))
-        self.own = AtomTerms(n_element, n_atom, n_pair, n_outputs, n_response)
+        self.own = AtomTerms(
+            n_elements, n_atom, n_pair, n_outputs, n_response, n_descriptors
+        )
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        features = self.atom(z, atom)
-        even, odd = self._interaction(features, z, pair, vector)
-        return self.own(features, pair) + self.log_gain.exp() * (even + odd)
+        atoms = self.atom.known(z, atom)
+        h, difference = self._interaction(atoms, pair, vector)
+        mixed = self.even(h) + self.odd(self.gate(h) * difference)
+        return self.own(atoms, pair) + self.log_gain.exp() * mixed
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Outputs of the atoms in this order and in the other, for little more than one."""
-        features = self.atom(z, atom)
-        even, odd = self._interaction(features, z, pair, vector)
-        own, exchanged = self.own.both_orders(features, pair)
+        atoms = self.atom.known(z, atom)
+        h, difference = self._interaction(atoms, pair, vector)
+        even, odd = self.even(h), self.odd(self.gate(h) * difference)
+        own, exchanged = self.own.both_orders(atoms, pair)
         gain = self.log_gain.exp()
         return own + gain * (even + odd), exchanged + gain * (even - odd)
 
+    def mean_of_orders(
+        self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
+    ) -> Tensor:
+        """Mean of the outputs in either order, in which no odd part is left."""
+        atoms = self.atom.known(z, atom)
+        h, _ = self._interaction(atoms, pair, vector)
+        own, exchanged = self.own.both_orders(atoms, pair)
+        return (own + exchanged) / 2 + self.log_gain.exp() * self.even(h)
+
     def _interaction(
-        self, features: Tensor, z: Tensor, pair: Tensor, vector: Tensor
+        self, atoms: Atoms, pair: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Even and odd part, without the gain, of what the atoms do to each other."""
+        """What the atoms do to each other (b, n_hidden), and the difference of the two."""
         radial = self.radial(vector.norm(dim=-1))
-        a, b = (self.atoms(own) for own in atom_by_atom(features))
-        product = self.atom.descriptors[z].prod(dim=1)
+        embed, *behind = self.atoms
+        x = embed(atoms.z, torch.cat([atoms.described, atoms.scalars], dim=-1))
+        for layer in behind:
+            x = layer(x)
+        a, b = x.unbind(1)
+        product = atoms.described[:, 0] * atoms.described[:, 1]
         entering = [symmetric_pool(a, b), product, pair, radial]
-        h = self.blocks(self.enter(torch.cat(entering, dim=-1)))
-        return self.even(h), self.odd(self.gate(h) * (a - b))
+        return self.blocks(self.enter(torch.cat(entering, dim=-1))), a - b

@@ -222,14 +222,13 @@ class PairTransformer(nn.Module):
         self.scalars = ScalarTokens(n_pair, n_hidden, max_pair_tokens)
         self.blocks = encoder(n_hidden, n_layers, n_heads, dropout)
         self.norm = nn.LayerNorm(n_hidden)
-        n_element = self.atoms.n_features - n_atom
         sizes = [3 * n_hidden, n_hidden, n_outputs]
-        self.head = ReadOut(sizes, n_element, n_atom, n_pair, dropout)
+        n_descriptors = self.atoms.n_descriptors
+        self.head = ReadOut(sizes, n_elements, n_atom, n_pair, dropout, n_descriptors)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom) and (b, n_pair) to (b, n_outputs)."""
-        features = self.atoms(z, atom)
         amplitudes = self.amplitudes(atom.transpose(1, 2).flatten(1))
-        tokens = [self.frame(features, pair), amplitudes, self.scalars(pair)]
+        tokens = [self.frame(self.atoms(z, atom), pair), amplitudes, self.scalars(pair)]
         out = self.blocks(torch.cat(tokens, dim=1))
-        return self.head(self.norm(out).flatten(1), features, pair)
+        return self.head(self.norm(out).flatten(1), self.atoms.known(z, atom), pair)

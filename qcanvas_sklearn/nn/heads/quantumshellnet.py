@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers import SinglePrecision, atom_features
+from ..layers import SinglePrecision, atom_features, bare_atoms
 from ._atom_terms import ReadOut, with_channel_means
 
 __all__ = ["QuantumShellNet", "ResidualStage"]
@@ -143,5 +143,4 @@ class QuantumShellNet(nn.Module):
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
         read, _ = self.encode(z, atom, pair, image)
-        features = atom_features(z, atom, self.n_elements)
-        return self.head(read, features, with_channel_means(pair, image))
+        return self.head(read, bare_atoms(z, atom), with_channel_means(pair, image))

@@ -147,8 +147,10 @@ class PairViT(nn.Module):
         self.n_features, self.n_channels = 3 * n_hidden, n_hidden
         if n_outputs:
             sizes = [self.n_features, n_hidden, n_outputs]
-            n_element = self.atoms.n_features - n_atom
-            self.head = ReadOut(sizes, n_element, n_atom, n_pair + n_channels, dropout)
+            self.head = ReadOut(
+                sizes, n_elements, n_atom, n_pair + n_channels, dropout,
+                self.atoms.n_descriptors,
+            )  # fmt: skip
 
     def encode(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
@@ -167,12 +169,7 @@ class PairViT(nn.Module):
         tokens : Tensor of shape (b, n_patches, n_channels)
             Tokens of the patches; none unless `n_read` is None and there is an image.
         """
-        return self._encode(self.atoms(z, atom), pair, image)
-
-    def _encode(
-        self, atoms: Tensor, pair: Tensor, image: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        tokens = [self.frame(atoms, pair)]
+        tokens = [self.frame(self.atoms(z, atom), pair)]
         if image is not None:
             tokens.append(self.patches(image))
         out = self.norm(self.blocks(torch.cat(tokens, dim=1)))
@@ -182,6 +179,5 @@ class PairViT(nn.Module):
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        atoms = self.atoms(z, atom)
-        read, _ = self._encode(atoms, pair, image)
-        return self.head(read, atoms, with_channel_means(pair, image))
+        read, _ = self.encode(z, atom, pair, image)
+        return self.head(read, self.atoms.known(z, atom), with_channel_means(pair, image))
