@@ -378,8 +378,8 @@ class NetEstimator(CaptionedEstimator):
         rows = self.reader_.scaled(rows)
         return TrainingData(rows, [TargetBlock(self.scaler_.transform(values), weight)])
 
-    def _validation_data(self, X: Any, y: Any) -> TrainingData:
-        rows = self._read(X)
+    def _validation_data(self, X: Any, y: Any, learn: bool = False) -> TrainingData:
+        rows = self._read(X, learn=learn)
         values = self._further_targets(y, self._targets, "y_val")
         check_n_rows(values, len(rows), input_name="y_val")
         return self._training_data(rows, self._taught(rows, values), np.ones(len(rows)))

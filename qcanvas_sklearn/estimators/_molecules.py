@@ -440,6 +440,10 @@ class MoleculeRegressor(NetRegressor, _Family):
         # What only the baseline needs is large.
         return TrainingData(replace(rows, force_features=None), [*data.blocks, block])
 
+    def _validation_data(self, X: Any, y: Any, learn: bool = False) -> TrainingData:
+        # Forces count among what is compared, too, where they are learned.
+        return super()._validation_data(X, y, learn=learn or self._on_molecules)
+
     def _calibrate(self, net: NeuralNet, valid: TrainingData) -> SpreadCalibration | None:
         calibration = super()._calibrate(net, valid)
         self.force_calibration_ = None

@@ -290,6 +290,18 @@ def test_forces_are_learned_beside_energies(run):
     assert both.score_forces(test) > max(alone.score_forces(test), 0.5)
 
 
+def test_forces_of_validation_rows_are_compared(run):
+    X, y = run.data[:12], run.target[:12]
+    model = regressor("SchNet", n_members=2, force_weight=10.0)
+    with_forces = clone(model).fit(X, y, X_val=X[:6], y_val=y[:6])
+    bare = replace(X[:6], forces=None)
+    without = clone(model).fit(X, y, X_val=bare, y_val=y[:6])
+    losses = [fit.history_["valid_loss"].iloc[0] for fit in (with_forces, without)]
+    assert losses[0] > losses[1]
+    assert with_forces.force_calibration_ is not None
+    assert without.force_calibration_ is None
+
+
 def test_forces_may_be_passed_or_carried_in_any_form(run):
     X, y = run.data[:12], run.target[:12]
     bare = Molecules(X.z, X.positions, X.ptr)
