@@ -60,7 +60,12 @@ def image_pipeline(model):
 def test_raw_pairs_and_the_transformers_output_give_the_same_model(model, few_pairs, energy):
     table = PairImageTransformer(include=model._spec.blocks).fit_transform(few_pairs[0])
     from_pairs = clone(model).fit(few_pairs[0], energy).predict(few_pairs[0])
-    assert np.array_equal(from_pairs, model.fit(table, energy).predict(table))
+    from_table = model.fit(table, energy).predict(table)
+    if "image" in model._spec.names:
+        # Pixels of a table are in single precision; those of pairs are drawn by the network.
+        np.testing.assert_allclose(from_pairs, from_table, rtol=1e-6)
+    else:
+        assert np.array_equal(from_pairs, from_table)
 
 
 def test_names_of_a_data_frame_do_not_change_the_model(model, few_pairs, energy):
