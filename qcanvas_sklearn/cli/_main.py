@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Command = _make_parser().parse_args(words[:1]).command
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        # What one library says to another is of no use at a command line.
+        warnings.simplefilter("ignore", DeprecationWarning)
         status = _run(command, words[1:])
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"warning: {message}", error=True)
