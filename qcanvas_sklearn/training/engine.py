@@ -407,11 +407,10 @@ class Predictor:
         computed: Mapping[str, Tensor] = {}
         with repeatable(self.device), without_gradients:
             for piece in rows.pieces(on_gpu):
-                batch = rows.take(piece).to(self.device, dtype).batch(slice(None))
-                outputs = by_block(self.module(**batch))
                 # A GPU computes a piece while the host makes the next one ready.
+                batch = rows.take(piece).to(self.device, dtype).batch(slice(None))
                 _collect(parts, computed)
-                computed = outputs
+                computed = by_block(self.module(**batch))
             _collect(parts, computed)
         return {name: np.concatenate(part) for name, part in parts.items()}
 
