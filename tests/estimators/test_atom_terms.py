@@ -35,7 +35,7 @@ def fitted_network(model, few_pairs, targets=("total_energy_ev", "dipole_z_d")):
             if isinstance(part, AtomTerms):
                 for weight in part.parameters():
                     nn.init.normal_(weight, std=0.3)
-    arrays = model.reader_.read(model, unequal).arrays
+    arrays = model.reader_.read(model, unequal).drawn().arrays
     inputs = {name: torch.as_tensor(array) for name, array in arrays.items()}
     return module, {
         name: value if name == "z" else value.double() for name, value in inputs.items()
