@@ -109,7 +109,7 @@ def test_everything_public_that_can_be_fitted_is_tested():
 
 def test_every_network_is_listed():
     cores = {"DenseGATv2Conv", "DimeNetPlusPlus", "EGNN", "FAENet", "GATv2", "GotenNet",
-             "MoleculeNetwork", "SchNet"}  # fmt: skip
+             "HamiltonianNetwork", "MoleculeNetwork", "PaiNN", "SchNet"}  # fmt: skip
     for name in set(q.nn.__all__) - cores:
         assert kind_named(name).form is Form.NETWORK
         assert kind_of(getattr(q.nn, name)) == kind_named(name)
