@@ -13,6 +13,7 @@ from torch import Tensor
 
 __all__ = [
     "damped_softmax",
+    "directions",
     "edge_vectors",
     "lengths",
     "n_messages",
@@ -44,6 +45,11 @@ def lengths(vectors: Tensor) -> Tensor:
     squared = vectors.square().sum(-1)
     positive = squared > 0
     return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
+
+
+def directions(vectors: Tensor) -> Tensor:
+    """Unit vectors (..., 3); of atoms that coincide zero, with slopes that have an end."""
+    return vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
 
 
 def sum_messages(messages: Tensor, index: Tensor, n: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..graphs import edge_vectors, lengths, sum_messages
+from ..graphs import directions, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
 from ..layers import mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
@@ -296,9 +296,8 @@ class GotenNet(nn.Module):
         edge = torch.cat([edge, edge.new_zeros(n, edge.shape[1])])
         inputs = torch.cat([self.basis(distance), edge], dim=-1)
         damping = self.cutoff_function(distance, self.cutoff)
-        # Atoms that coincide have no direction, and slopes there have an end.
-        directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
-        edges = Edges(source, target, damping, spherical_harmonics(directions, self.n_degrees))
+        harmonics = spherical_harmonics(directions(vectors), self.n_degrees)
+        edges = Edges(source, target, damping, harmonics)
 
         filters = self.neighbour_filter(inputs[:n_edges]) * damping[:n_edges, None]
         messages = self.neighbour(x).index_select(0, source[:n_edges]) * filters

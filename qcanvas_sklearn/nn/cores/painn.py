@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..couplings import TensorProduct
-from ..graphs import edge_vectors, lengths, sum_messages
+from ..graphs import directions, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
 from ..layers import mlp
 from ..radial import CutoffFunction, GaussianBasis, polynomial_cutoff
@@ -156,13 +156,11 @@ class PaiNN(nn.Module):
         """
         vectors = edge_vectors(positions, edge_index, shift)
         distance = lengths(vectors)
-        # Atoms that coincide have no direction, and slopes there have an end.
-        directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
         source, target = edge_index
         edges = _Edges(
             source, target, torch.cat([self.basis(distance), edge], dim=-1),
             self.cutoff_function(distance, self.cutoff),
-            spherical_harmonics(directions, self.n_degrees),
+            spherical_harmonics(directions(vectors), self.n_degrees),
         )  # fmt: skip
         s, v = x, x.new_zeros(len(x), 3, x.shape[1])
         for layer in self.layers:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..cores.gotennet import GotenNet
 from ..cores.painn import PaiNN
 from ..couplings import Coupling, coupled_degrees
-from ..graphs import edge_vectors, lengths
+from ..graphs import directions, edge_vectors, lengths
 from ..harmonics import MAX_DEGREE, by_degree, spherical_harmonics
 from ..layers import linear_of_edges, mlp
 from ..outputs import OFF_SITE, ON_SITE
@@ -235,8 +235,8 @@ class HamiltonianNetwork(nn.Module):
         described = torch.cat([self.basis(distance), edge], dim=-1)
         joined = linear_of_edges(self.join, [(x, source), (x, target), (described, None)])
         scalars = self.pair_scalars(joined)
-        directions = vectors * (vectors.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
-        harmonics = by_degree(spherical_harmonics(directions, self.highest), self.highest)
+        along = spherical_harmonics(directions(vectors), self.highest)
+        harmonics = by_degree(along, self.highest)
         gates = self.along(scalars).unflatten(-1, (self.highest, -1)).unbind(1)
         tensors = {}
         for l, (harmonic, gate) in enumerate(zip(harmonics, gates, strict=True), 1):
