@@ -8,11 +8,15 @@ through a table of pixels: a `PairImageTransformer` in front.
 Seconds are those of the process, rounds of both ways are interleaved, and medians are
 printed: other work on the machine meets both.
 
+With ``--states`` it is tight binding, and what learns beside it: with populations given, with
+charges that are solved, and from the elements alone, where the bond length is sought, too.
+
 With ``--host`` it is what the host does before a network computes that is measured, for many
 pairs as users hold them: checks, lookups, features, standardised tensors. A GPU cannot predict
 more pairs a second than that.
 
     python benchmarks/bench_predict.py [--pairs 2048] [--rounds 5] [--models GATv2 PairMLP]
+    python benchmarks/bench_predict.py --states
     python benchmarks/bench_predict.py --host --pairs 1000000 --models SchNet PairMLP
 """
 
@@ -28,7 +32,12 @@ import pandas as pd
 import torch
 
 import qcanvas_sklearn
-from qcanvas_sklearn import PairImageTransformer, load_pairs
+from qcanvas_sklearn import (
+    PairImageTransformer,
+    QCanvasRegressor,
+    TightBindingRegressor,
+    load_pairs,
+)
 
 GRAPHS = ("GATv2", "SchNet", "EGNN", "DimeNet", "FAENet", "GotenNet")
 SCALARS = ("PairMLP", "PairTransformer")
@@ -71,6 +80,18 @@ def measured(name: str, pairs: Any, y: Any, rounds: int) -> dict[str, float]:
     return {way: n / float(np.median(values)) for way, values in taken.items()}
 
 
+def of_states(family: str, given: str, X: Any, y: Any, rounds: int) -> float:
+    """Pairs a second, after so much training that the states are those of molecules."""
+    model = TightBindingRegressor(given=given, max_epochs=20, device="cpu", random_state=0)
+    if family == "QCanvas":
+        model = QCanvasRegressor(
+            given=given, tight_binding=model, max_epochs=2, device="cpu", random_state=0
+        )
+    model.fit(X[:1500], y[:1500])
+    taken = [seconds(lambda: model.predict(X)) for _ in range(rounds)]
+    return len(X) / float(np.median(taken))
+
+
 def on_the_host(name: str, pairs: Any, y: Any, n_pairs: int, rounds: int) -> dict[str, float]:
     """Pairs a second up to the tensors of the network, by what holds the pairs."""
     model = fitted(name, pairs, y)
@@ -93,6 +114,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", default=[*GRAPHS, *SCALARS, *IMAGES])
+    parser.add_argument("--states", action="store_true", help="measure tight binding")
     parser.add_argument("--host", action="store_true", help="measure the host alone")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -104,6 +126,16 @@ def main() -> None:
             known = X.to_numpy()[:600], y.to_numpy()[:600]
             rate = on_the_host(name, *known, args.pairs, args.rounds)
             print(f"{name:18s}{''.join(f'{r:12,.0f}' for r in rate.values())}", flush=True)
+        return
+    if args.states:
+        y = load_pairs(return_X_y=True)[1]
+        print(f"{args.pairs} pairs, {args.rounds} rounds, 1 thread; pairs a second")
+        for family in ("TightBinding", "QCanvas"):
+            for given in ("populations", "distance", "elements"):
+                rate = of_states(
+                    family, given, X[: args.pairs], y[: args.pairs], args.rounds
+                )
+                print(f"{family:14s}{given:14s}{rate:9,.0f}", flush=True)
         return
     pairs = X.to_numpy()[: args.pairs]
     y = y.to_numpy()[: args.pairs]

@@ -41,7 +41,8 @@ SHELLS = ("s", "p", "d", "f")
 SYMMETRIES = ("sigma", "pi", "delta", "phi")
 #: Shortest and longest distance in Å that is computed.
 _DISTANCES = (0.2, 50.0)
-_CHUNK = 2048
+#: Pairs that are computed at a time: matrices are small, and operations on them many.
+CHUNK = 2048
 
 if TYPE_CHECKING:
     from ._base import NetEstimator
@@ -303,9 +304,9 @@ class PairStates(_Shell):
         assert isinstance(members, TightBindingMembers)
         parts = []
         with repeatable(device), torch.no_grad():
-            for start in range(0, len(arrays["z"]), _CHUNK):
+            for start in range(0, len(arrays["z"]), CHUNK):
                 part = {
-                    name: torch.as_tensor(np.array(a[start : start + _CHUNK])).to(device)
+                    name: torch.as_tensor(np.array(a[start : start + CHUNK])).to(device)
                     for name, a in arrays.items()
                 }
                 parts.append(_part_states(members, part, start, forces))

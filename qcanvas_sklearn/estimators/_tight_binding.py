@@ -32,7 +32,7 @@ from ..training import (
     build_net,
 )
 from ._base import NetEstimator
-from ._pair_states import PairStates
+from ._pair_states import CHUNK, PairStates
 from ._regressor import NetRegressor
 from ._state_labels import (
     GIVEN,
@@ -469,7 +469,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
 
     def _outputs(self, rows: Any, net: NeuralNet | None = None) -> Array:
         arrays = {name: array for name, array in rows.arrays.items() if name != "along"}
-        outputs = super()._outputs(replace(rows, arrays=arrays), net)
+        outputs = super()._outputs(replace(rows, arrays=arrays, piece=CHUNK), net)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def _labels(self, data: TrainingData) -> Array:

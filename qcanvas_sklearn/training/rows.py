@@ -18,7 +18,7 @@ from .pictures import Drawing, Pictures
 __all__ = ["DenseRows", "Rows", "Scaling"]
 
 _BLOCK_BYTES = 2**22
-#: Rows of one shape that are predicted at a time.
+#: Rows of one shape that are predicted at a time, by default.
 _PIECE = 256
 #: The same on a GPU, and the memory of their inputs.
 _GPU_PIECE = 2**13
@@ -113,6 +113,9 @@ class DenseRows:
     pictures : Pictures or Drawing, optional
         Which images the array ``amplitudes`` (n, 16) stands for, on a device what draws them.
         The network is given ``image`` in its place.
+    piece : int, default=256
+        Rows that a CPU computes at a time: few for its caches, more where a network is many
+        small operations.
     """
 
     arrays: Mapping[str, Any]
@@ -120,6 +123,7 @@ class DenseRows:
     n_atoms: int = 0
     beside: Mapping[str, NDArray] = field(default_factory=dict)
     pictures: Pictures | Drawing | None = None
+    piece: int = _PIECE
 
     uniform: ClassVar[bool] = True
 
@@ -186,7 +190,7 @@ class DenseRows:
 
     def pieces(self, on_gpu: bool = False) -> Iterator[slice]:
         """Rows that are computed at a time: by the CPU's caches, or a GPU's memory."""
-        size = _PIECE
+        size = self.piece
         if on_gpu and len(self):
             of_row = self.nbytes // len(self) + 1
             if isinstance(self.pictures, Pictures):

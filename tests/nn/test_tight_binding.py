@@ -187,6 +187,31 @@ def test_filling_counts_electrons() -> None:
     torch.testing.assert_close(occupations[0, 1:3], torch.full((2,), 1.25).double())
 
 
+@pytest.mark.parametrize("kt", [0.01, 0.3])
+def test_filling_agrees_with_bisection(kt: float) -> None:
+    """Levels that are far, close and equal; shells full, half full and empty."""
+    generator = torch.Generator().manual_seed(0)
+    energies = 10 * torch.randn(400, 8, generator=generator).double()
+    energies[:100, 3] = energies[:100, 4] + 0.02 * torch.rand(100, generator=generator)
+    energies[100:200, 5] = energies[100:200, 6]
+    energies[200:300] *= 0.01
+    weights = torch.tensor([1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0], dtype=torch.float64)
+    electrons = torch.randint(0, 13, (400, 2), generator=generator).double()
+
+    def count(mu: torch.Tensor) -> torch.Tensor:
+        return (weights * torch.sigmoid((mu[..., None] - energies[:, None]) / kt)).sum(-1)
+
+    filling = fermi_filling(energies, weights, electrons, kt)
+    torch.testing.assert_close(count(filling.mu), electrons, rtol=0, atol=1e-10)
+    low, high = torch.full_like(electrons, -1e3), torch.full_like(electrons, 1e3)
+    for _ in range(70):
+        middle = (low + high) / 2
+        over = count(middle) > electrons
+        low, high = torch.where(over, low, middle), torch.where(over, middle, high)
+    spin = torch.sigmoid((high[..., None] - energies[:, None]) / kt)
+    torch.testing.assert_close(filling.occupations, spin.sum(1), rtol=0, atol=1e-9)
+
+
 def test_hamiltonian_and_overlap_are_sound_for_all_pairs_at_all_distances(
     model: TightBinding, elements: torch.Tensor
 ) -> None:
@@ -449,7 +474,7 @@ def test_prefit_finds_repulsion_and_coulomb_interaction(pairs: PairData) -> None
 
 def test_bond_length_is_a_root_of_the_force(model: TightBinding, pairs: PairData) -> None:
     z, r, _ = _some(pairs, 12)
-    found = bond_length(model, z, r, stiffness=2.0, n_steps=25, tolerance=1e-6)
+    found, _ = bond_length(model, z, r, stiffness=2.0, n_steps=25, tolerance=1e-6)
     with torch.no_grad():
         force = model(z, found, forces=True)["force"] - 2.0 * (found - r)
     moved = (found - r).abs() > 1e-6

@@ -7,11 +7,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .eigen import density_matrices, fermi_filling, generalized_eigh, levels
+from .eigen import (
+    density_matrices,
+    fermi_filling,
+    generalized_eigh,
+    levels,
+    symmetric_eigh,
+)
 from .gaussians import integral_list
 from .hamiltonian import ABSENT_EV
 
-__all__ = ["Blocks", "Pencil", "Spectrum"]
+__all__ = ["Blocks", "Factor", "Pencil", "Spectrum"]
 
 #: Added to the diagonal of S, so that orbitals on top of each other stay independent.
 RIDGE = 1e-6
@@ -22,6 +28,13 @@ class Pencil(NamedTuple):
 
     hamiltonian: Tensor
     overlap: Tensor
+
+
+class Factor(NamedTuple):
+    """Cholesky's factor L of an overlap ``S = L Lᵀ``, and its inverse."""
+
+    lower: Tensor
+    inverse: Tensor
 
 
 class Spectrum(NamedTuple):
@@ -63,12 +76,14 @@ class Blocks(nn.Module):
     level_m: Tensor
     degeneracy: Tensor
     _absent: Tensor
+    _map: Tensor
 
     def __init__(self, shells: Tensor) -> None:
         super().__init__()
         self.n_shells = shells.shape[1]
         integrals = integral_list(self.n_shells - 1)
         start = 2 * self.n_shells
+        maps = []
         for m in range(self.n_shells):
             kept = range(m, self.n_shells)
             own = [*kept, *(self.n_shells + l for l in kept)]
@@ -79,7 +94,8 @@ class Blocks(nn.Module):
                 for j, lb in enumerate(kept):
                     at = start + integrals.index((m, la, lb))
                     index[i, len(kept) + j] = index[len(kept) + j, i] = at
-            self.register_buffer(f"_map_{m}", index, persistent=False)
+            maps.append(index.flatten())
+        self.register_buffer("_map", torch.cat(maps), persistent=False)
         absent = ABSENT_EV + 10.0 * torch.arange(start, dtype=torch.float64).view(2, -1)
         self.register_buffer("_absent", absent, persistent=False)
         self.register_buffer("shells", shells, persistent=False)
@@ -96,8 +112,9 @@ class Blocks(nn.Module):
     def _arrange(self, diagonal: Tensor, integrals: Tensor) -> list[Tensor]:
         zero = integrals.new_zeros(len(integrals), 1)
         flat = torch.cat([diagonal.flatten(1), integrals, zero], dim=1)
-        maps = (getattr(self, f"_map_{m}") for m in range(self.n_shells))
-        return [flat[:, index] for index in maps]
+        sizes = [2 * (self.n_shells - m) for m in range(self.n_shells)]
+        parts = flat.index_select(1, self._map).split([k * k for k in sizes], dim=1)
+        return [part.unflatten(1, (k, k)) for part, k in zip(parts, sizes, strict=True)]
 
     def pencils(
         self, z: Tensor, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
@@ -120,14 +137,16 @@ class Blocks(nn.Module):
         list of Pencil
             One for each m, from 0.
         """
-        present = self.shells[z] > 0
-        energy = torch.where(present, onsite + potential, self._absent)
+        diagonal = torch.full_like(potential, 1 + RIDGE)
+        h = self._hamiltonians(z, onsite, hopping, overlap, potential)
+        return [Pencil(*p) for p in zip(h, self._arrange(diagonal, overlap), strict=True)]
+
+    def _hamiltonians(
+        self, z: Tensor, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
+    ) -> list[Tensor]:
+        energy = torch.where(self.shells[z] > 0, onsite + potential, self._absent)
         between = (potential[:, 0, self._left] + potential[:, 1, self._right]) / 2
-        diagonal = torch.full_like(energy, 1 + RIDGE)
-        h = self._arrange(energy, hopping + overlap * between)
-        return [
-            Pencil(*block) for block in zip(h, self._arrange(diagonal, overlap), strict=True)
-        ]
+        return self._arrange(energy, hopping + overlap * between)
 
     def derivatives(
         self, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
@@ -173,3 +192,52 @@ class Blocks(nn.Module):
             weighted.append(energy)
         stacked = torch.stack(populations, dim=-1)
         return Spectrum(energies, filling.mu, filling.occupations, stacked, densities, weighted)
+
+    @torch.no_grad()
+    def factors(self, overlap: Tensor) -> list[Factor]:
+        """Factors of the overlap of each block, from the integrals (n, n_integrals)."""
+        diagonal = overlap.new_full((len(overlap), 2, self.n_shells), 1 + RIDGE)
+        lower = [torch.linalg.cholesky(s) for s in self._arrange(diagonal, overlap)]
+        units = [torch.eye(x.shape[-1]).to(x) for x in lower]
+        inverse = torch.linalg.solve_triangular
+        return [
+            Factor(x, inverse(x, unit, upper=False))
+            for x, unit in zip(lower, units, strict=True)
+        ]
+
+    @torch.no_grad()
+    def shell_populations(
+        self, z: Tensor, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor,
+        factors: list[Factor], electrons: Tensor, kt: float,
+    ) -> Tensor:  # fmt: skip
+        """Mulliken populations by shell alone, as a search for charges asks for them.
+
+        Parameters
+        ----------
+        z, onsite, hopping, overlap, potential
+            As in :meth:`pencils`.
+        factors : list of Factor
+            From :meth:`factors`, once for all potentials.
+        electrons, kt
+            As in :meth:`solve`.
+
+        Returns
+        -------
+        Tensor of shape (n, 2, n_shells)
+            What :meth:`solve` says, summed over m.
+        """
+        h = self._hamiltonians(z, onsite, hopping, overlap, potential)
+        solved = [
+            symmetric_eigh(own.inverse @ x @ own.inverse.mT)
+            for x, own in zip(h, factors, strict=True)
+        ]
+        energies = torch.cat([energy for energy, _ in solved], dim=1)
+        filled = fermi_filling(energies, self.degeneracy, electrons, kt).occupations
+        filled = self.degeneracy * filled
+        out = torch.zeros_like(potential)
+        split = filled.split([energy.shape[1] for energy, _ in solved], dim=1)
+        for m, (own, (_, x), count) in enumerate(zip(factors, solved, split, strict=True)):
+            # S C = L x, and C = L⁻ᵀ x.
+            shares = (own.inverse.mT @ x) * (own.lower @ x)
+            out[..., m:] += (shares @ count[..., None]).view(len(z), 2, -1)
+        return out

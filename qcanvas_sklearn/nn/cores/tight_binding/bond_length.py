@@ -26,13 +26,14 @@ HIDDEN = (96, 96)
 DEPARTURE = 0.4
 
 
-# There are no forward derivatives of tensors of the inference mode.
+# Forces are derivatives, and tensors of the inference mode have none.
 @torch.inference_mode(False)
 @torch.no_grad()
 def bond_length(
     model: TightBinding, z: Tensor, start: Tensor, *, stiffness: float = 6.0,
     reach: float = 0.3, n_steps: int = 8, tolerance: float = 2e-3,
-) -> Tensor:  # fmt: skip
+    populations: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Root of ``F(R) - k (R - R0)`` next to R0, with charges solved at every R.
 
     A curve of a pair can have several minima; the spring keeps the search at the one
@@ -55,20 +56,25 @@ def bond_length(
         Evaluations of the force.
     tolerance : float, default=2e-3
         Step in Å below which a pair is done.
+    populations : Tensor of shape (n, 2, n_shells), optional
+        Where the search for charges starts; by default at the free atoms.
 
     Returns
     -------
-    Tensor of shape (n,)
+    length : Tensor of shape (n,)
         Bond lengths in Å.
+    populations : Tensor of shape (n, 2, n_shells)
+        Electrons by shell next to there.
     """
     z, start = z.clone(), start.to(model.hamiltonian.energy).clamp(*RANGE).clone()
     out = start.clone()
     rows = torch.arange(len(z), device=z.device)
     r, low, high = start.clone(), start - reach, start + reach
-    old_r = old_f = populations = None
+    old_r = old_f = None
+    found = model.hamiltonian.neutral(z) if populations is None else populations.clone()
     for _ in range(n_steps):
-        state = model(z[rows], r, forces=True, start=populations)
-        populations = state["populations"]
+        state = model(z[rows], r, forces=True, start=found[rows])
+        found[rows] = state["populations"]
         force = state["force"] - stiffness * (r - start[rows])
         # A positive force drives the atoms apart: the root lies at a larger distance.
         low = torch.where(force > 0, r, low)
@@ -85,11 +91,10 @@ def bond_length(
         moving = (trial - r).abs() > tolerance
         old_r, old_f = r[moving], force[moving]
         rows, r, low, high = rows[moving], trial[moving], low[moving], high[moving]
-        populations = populations[moving]
         if not len(rows):
             break
     lost = (out - start).abs() > 0.98 * reach
-    return torch.where(lost, start, out)
+    return torch.where(lost, start, out), found
 
 
 class BondLengthStart(nn.Module):

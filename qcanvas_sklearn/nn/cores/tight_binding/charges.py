@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .blocks import Factor
 from .hamiltonian import Geometry
 
 if TYPE_CHECKING:
@@ -56,15 +57,13 @@ def self_consistent(
         Populations, differentiable where the geometry or the parameters are.
     """
 
-    def respond(geo: Geometry, rows_z: Tensor, n: Tensor, populations: Tensor) -> Tensor:
-        potential = model.hamiltonian.potential(rows_z, geo.gamma, populations)
-        pencils = model.blocks.pencils(rows_z, geo.onsite, geo.hopping, geo.overlap, potential)
-        return model.blocks.solve(pencils, n, kt).populations.sum(-1)
+    def respond(populations: Tensor) -> Tensor:
+        potential = model.hamiltonian.potential(z, geometry.gamma, populations)
+        known = geometry.onsite, geometry.hopping, geometry.overlap
+        pencils = model.blocks.pencils(z, *known, potential)
+        return model.blocks.solve(pencils, electrons, kt).populations.sum(-1)
 
-    def on_rows(rows: Tensor, populations: Tensor) -> Tensor:
-        part = Geometry(*(value[rows] for value in geometry))
-        return respond(part, z[rows], electrons[rows], populations)
-
+    on_rows = _Response(model, z, geometry, electrons, kt)
     with torch.no_grad():
         first = model.hamiltonian.neutral(z) if start is None else start.to(geometry.onsite)
         found, settled = anderson(on_rows, first)
@@ -74,7 +73,31 @@ def self_consistent(
             found[rest] = bracketed(lambda at, p: on_rows(rest[at], p), neutral)
     if not torch.is_grad_enabled():
         return found
-    return _implicit(lambda p: respond(geometry, z, electrons, p), found)
+    return _implicit(respond, found)
+
+
+class _Response:
+    """Populations that follow from populations, of some of the rows and without gradients."""
+
+    def __init__(
+        self, model: TightBinding, z: Tensor, geometry: Geometry, electrons: Tensor, kt: float
+    ) -> None:
+        self._model, self._kt = model, kt
+        known = geometry.onsite, geometry.hopping, geometry.overlap
+        self._whole = [z, electrons, geometry.gamma, *(x.detach() for x in known)]
+        for factor in model.blocks.factors(geometry.overlap):
+            self._whole += [*factor]
+
+    @torch.no_grad()
+    def __call__(self, rows: Tensor, populations: Tensor) -> Tensor:
+        everything = len(rows) == len(self._whole[0])
+        part = self._whole if everything else [value[rows] for value in self._whole]
+        z, electrons, gamma, onsite, hopping, overlap, *rest = part
+        factors = [Factor(*pair) for pair in zip(rest[::2], rest[1::2], strict=True)]
+        potential = self._model.hamiltonian.potential(z, gamma, populations)
+        return self._model.blocks.shell_populations(
+            z, onsite, hopping, overlap, potential, factors, electrons, self._kt
+        )
 
 
 def anderson(

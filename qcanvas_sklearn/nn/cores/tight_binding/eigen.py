@@ -20,10 +20,13 @@ __all__ = [
     "fermi_filling",
     "generalized_eigh",
     "levels",
+    "symmetric_eigh",
 ]
 
 #: Boltzmann's constant in eV/K (exact in the SI).
 BOLTZMANN_EV = 8.617333262e-5
+#: Of the search for a chemical potential.
+NEWTON_STEPS = 5
 
 
 @torch.no_grad()
@@ -45,10 +48,14 @@ def generalized_eigh(hamiltonian: Tensor, overlap: Tensor) -> tuple[Tensor, Tens
     lower = torch.linalg.cholesky(overlap)
     half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
     reduced = torch.linalg.solve_triangular(lower, half.mT, upper=False)
-    reduced = (reduced + reduced.mT) / 2
-    solve = _rotation if reduced.shape[-1] == 2 else torch.linalg.eigh
-    energies, vectors = solve(reduced)
+    energies, vectors = symmetric_eigh(reduced)
     return energies, torch.linalg.solve_triangular(lower.mT, vectors, upper=True)
+
+
+def symmetric_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenpairs of the symmetric part of a batch (n, k, k), without gradients."""
+    matrix = (matrix + matrix.mT) / 2
+    return _rotation(matrix) if matrix.shape[-1] == 2 else torch.linalg.eigh(matrix)
 
 
 def _rotation(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,20 +123,50 @@ def fermi_filling(energies: Tensor, weights: Tensor, electrons: Tensor, kt: floa
         Chemical potentials and occupations.
     """
     with torch.no_grad():
-        e = energies[:, None]
-        low, high = e.amin(-1) - 40 * kt - 1.0, e.amax(-1) + 40 * kt + 1.0
-        low, high = low.expand_as(electrons), high.expand_as(electrons)
-        for _ in range(46):
-            mu = (low + high) / 2
-            over = (weights * torch.sigmoid((mu[..., None] - e) / kt)).sum(-1) > electrons
-            low, high = torch.where(over, low, mu), torch.where(over, mu, high)
-        mu = (low + high) / 2
-        spin = torch.sigmoid((mu[..., None] - e) / kt)
+        mu = _chemical_potential(energies, weights, electrons, kt)
+        spin = torch.sigmoid((mu[..., None] - energies[:, None]) / kt)
         slope = weights * spin * (1 - spin) / kt
         response = slope / slope.sum(-1, keepdim=True).clamp_min(1e-9 / kt)
     mu = mu + (response * (energies - energies.detach())[:, None]).sum(-1)
     occupations = torch.sigmoid((mu[..., None] - energies[:, None]) / kt).sum(1)
     return Filling(mu, occupations)
+
+
+def _chemical_potential(
+    energies: Tensor, weights: Tensor, electrons: Tensor, kt: float
+) -> Tensor:
+    """Where as many electrons are above the edge of the cold filling as are missing below.
+
+    The logarithm of their ratio is almost linear in the potential, however cold: Newton's
+    steps converge to the last bits in four. Exponentials are taken relative to the edges, so
+    that none of them vanishes.
+    """
+    e, order = energies.sort(dim=-1)
+    e, w = e[:, None], weights[order][:, None]
+    below = (electrons[..., None] - w.cumsum(-1) + w).clamp_min(0.0).minimum(w)
+    share = torch.stack([w - below, below])
+    reach = 40 * kt
+    lumo = torch.where(share[0] > 0, e, torch.inf).amin(-1).minimum(e[..., -1] + reach + 1.0)
+    homo = torch.where(share[1] > 0, e, -torch.inf).amax(-1).maximum(e[..., 0] - reach - 1.0)
+    edge = torch.stack([lumo, -homo])
+    far = torch.stack([e.expand_as(below), -e.expand_as(below)]) - edge[..., None]
+    far = (far / kt).exp().clamp_min(1.0)
+    # Nothing to be emptied, or to be filled, is still something to divide by.
+    share = share.clamp_min(1e-300)
+    mu, low, high = (homo + lumo) / 2, homo - reach, lumo + reach
+    for _ in range(NEWTON_STEPS):
+        depth = (torch.stack([mu, -mu]) - edge) / kt
+        near = depth.exp()
+        sums = far + near[..., None]
+        parts = share / sums
+        count = parts.sum(-1)
+        slope = (1 - near * (parts / sums).sum(-1) / count).sum(0)
+        excess = depth + count.log()
+        excess = excess[0] - excess[1]
+        low, high = torch.where(excess > 0, low, mu), torch.where(excess > 0, mu, high)
+        trial = mu - kt * excess / slope
+        mu = torch.where((trial < low) | (trial > high), (low + high) / 2, trial)
+    return mu
 
 
 def entropy(energies: Tensor, weights: Tensor, mu: Tensor, kt: float) -> Tensor:

@@ -2,8 +2,8 @@
 
 An orbital about the bond (the z axis) is ``r^l Y_lm exp(-a r²)``. Written as a polynomial
 in z and ρ² times ``ρ^m cos(mφ)``, its overlap with one of the same m on another centre of
-the axis is a sum of products of moments of one-dimensional Gaussians, and so is smooth at
-every distance.
+the axis is a sum of products of moments of one-dimensional Gaussians: a polynomial in the
+distance times a Gaussian of it, smooth everywhere. The polynomials are worked out once.
 """
 
 from __future__ import annotations
@@ -77,16 +77,18 @@ class GaussianBasis:
         self.l_max = l_max
         self.exponents = smallest * 2.0 ** torch.arange(n_gaussians, dtype=torch.float64)
         self.integrals = integral_list(l_max)
-        self._harmonics = {(l, m): _harmonic(l, m) for m, l, _ in self.integrals}
-        self._norms = torch.ones(l_max + 1, l_max + 1, n_gaussians, dtype=torch.float64)
-        origin = torch.zeros(1, dtype=torch.float64)
-        raw = self._overlaps(origin)[0]
+        alpha, beta = self.exponents[:, None], self.exponents[None]
+        self._decay = alpha * beta / (alpha + beta)
+        polynomials = self._polynomials()
+        norms = torch.ones(l_max + 1, l_max + 1, n_gaussians, dtype=torch.float64)
         for q, (m, a, b) in enumerate(self.integrals):
             if a == b:
-                self._norms[m, a] = raw[q].diagonal().rsqrt()
-        normed = self.overlaps(origin)[0]
+                norms[m, a] = polynomials[0, q].diagonal().rsqrt()
+        scale = [norms[m, a][:, None] * norms[m, b][None] for m, a, b in self.integrals]
+        self._values = polynomials * torch.stack(scale)
+        self._slopes = self._differentiated(self._values)
         sigma = [self.integrals.index((0, l, l)) for l in range(l_max + 1)]
-        self.same_centre = normed[sigma]
+        self.same_centre = self._values[0, sigma]
 
     def overlaps(self, distance: Tensor) -> Tensor:
         """Overlaps between primitives whose centres are apart.
@@ -102,43 +104,66 @@ class GaussianBasis:
             Rows are Gaussians of atom a, columns of atom b, in the order of
             :func:`integral_list`.
         """
-        norms = self._norms.to(distance)
-        scale = torch.stack(
-            [norms[m, a][:, None] * norms[m, b][None] for m, a, b in self.integrals]
-        )
-        return self._overlaps(distance) * scale
+        return self._evaluated(self._values, distance)
 
-    def _overlaps(self, distance: Tensor) -> Tensor:
-        alpha = self.exponents.to(distance)[:, None]
-        beta = self.exponents.to(distance)[None]
+    def slopes(self, distance: Tensor) -> Tensor:
+        """Derivatives of :meth:`overlaps` by the distance, per bohr and of the same shape."""
+        return self._evaluated(self._slopes, distance)
+
+    def _evaluated(self, polynomials: Tensor, distance: Tensor) -> Tensor:
+        r = distance[:, None]
+        powers = r ** torch.arange(len(polynomials), device=r.device)
+        flat = powers @ polynomials.flatten(1).to(distance)
+        envelope = torch.exp(-self._decay.to(distance) * r[..., None] ** 2)
+        return flat.view(-1, *polynomials.shape[1:]) * envelope[:, None]
+
+    def _polynomials(self) -> Tensor:
+        """Coefficients of R^0, R^1, … of every integral, not normalised."""
+        alpha, beta = self.exponents[:, None], self.exponents[None]
         total = alpha + beta
-        r = distance[:, None, None]
-        moments = _moments(beta / total * r, -alpha / total * r, 0.5 / total, self.l_max)
-        envelope = (pi / total) ** 1.5 * torch.exp(-alpha * beta / total * r * r)
+        moments = _moments(beta / total, -alpha / total, 0.5 / total, self.l_max)
+        harmonics = {(l, m): _harmonic(l, m) for m, l, _ in self.integrals}
         out = []
         for m, a, b in self.integrals:
-            value = torch.zeros_like(envelope)
-            for (i, j), left in self._harmonics[a, m].items():
-                for (k, n), right in self._harmonics[b, m].items():
+            value = torch.zeros_like(moments[0, 0])
+            for (i, j), left in harmonics[a, m].items():
+                for (k, n), right in harmonics[b, m].items():
                     across = factorial(m + j + n) / total ** (m + j + n)
                     value = value + left * right * across * moments[i, k]
-            out.append(value * envelope)
+            out.append(value * (pi / total) ** 1.5)
         return torch.stack(out, dim=1)
+
+    def _differentiated(self, values: Tensor) -> Tensor:
+        """Polynomials of the derivatives of polynomials times ``exp(-decay R²)``."""
+        powers = torch.arange(len(values), dtype=values.dtype)
+        out = values.new_zeros(len(values) + 1, *values.shape[1:])
+        out[:-2] += powers[1:, None, None, None] * values[1:]
+        out[1:] -= 2 * self._decay * values
+        return out
 
 
 def _moments(
     a: Tensor, b: Tensor, variance: Tensor, order: int
 ) -> dict[tuple[int, int], Tensor]:
-    """Mean of ``(x + a)^i (x + b)^j`` over a Gaussian x, by the recursion in i and j."""
-    out = {(0, 0): torch.ones_like(a)}
+    """Mean of ``(x + a R)^i (x + b R)^j`` over a Gaussian x, by the recursion in i and j.
+
+    Coefficients of R^0 to R^(2 order), along the first axis.
+    """
+
+    def times_r(factor: Tensor, polynomial: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(polynomial[:1]), factor * polynomial[:-1]])
+
+    one = a.new_zeros(2 * order + 1, *a.shape)
+    one[0] = 1.0
+    out = {(0, 0): one}
     for i in range(order + 1):
         for j in range(order + 1):
             if i:
-                value = a * out[i - 1, j]
+                value = times_r(a, out[i - 1, j])
                 value = value + variance * (i - 1) * out[i - 2, j] if i > 1 else value
                 value = value + variance * j * out[i - 1, j - 1] if j else value
                 out[i, j] = value
             elif j:
-                value = b * out[0, j - 1]
+                value = times_r(b, out[0, j - 1])
                 out[0, j] = value + variance * (j - 1) * out[0, j - 2] if j > 1 else value
     return out

@@ -137,6 +137,8 @@ class TightBindingMembers(nn.Module):
         else:
             shared = self[0].primitives(distance, rates=options.get("forces", False))
         every = torch.arange(len(z), device=z.device)
+        # Members agree about charges: each search starts where the one before it ended.
+        charges = self[0].hamiltonian.neutral(z).detach().clone()
         for k in range(len(self)):
             # All rows are taken as they are: copies of the primitives cost time.
             own: Any = slice(None) if rows_of is None else rows_of[k]
@@ -148,8 +150,13 @@ class TightBindingMembers(nn.Module):
                 at = distance[own]
             else:
                 assert near is not None
-                at = bond_length(self[k], z[own], near[own])
-            yield MemberState(k, every[own], self[k](z[own], at, given, **options))
+                at, charges[own] = bond_length(
+                    self[k], z[own], near[own], populations=charges[own]
+                )
+            state = self[k](z[own], at, given, start=charges[own], **options)
+            if shells is None:
+                charges[own] = state["populations"].detach()
+            yield MemberState(k, every[own], state)
 
     def forward(
         self, z: Tensor, distance: Tensor | None = None, shells: Tensor | None = None,

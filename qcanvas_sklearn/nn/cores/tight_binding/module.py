@@ -37,7 +37,6 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from ....targets import DEBYE_PER_E_ANGSTROM
 from .blocks import Blocks, Spectrum
@@ -123,11 +122,8 @@ class TightBinding(nn.Module):
         basis = self.hamiltonian.basis
         r = distance.double() * BOHR_PER_ANGSTROM
         with torch.no_grad():
-            if not rates:
-                return basis.overlaps(r), None
-            tangent = torch.full_like(r, BOHR_PER_ANGSTROM)
-            out = torch.func.jvp(basis.overlaps, (r,), (tangent,))
-        return out[0], out[1]
+            slopes = BOHR_PER_ANGSTROM * basis.slopes(r) if rates else None
+            return basis.overlaps(r), slopes
 
     def forward(
         self,
@@ -215,17 +211,22 @@ class TightBinding(nn.Module):
         if overlaps is None or slopes is None:
             overlaps, slopes = self.primitives(distance)
         assert slopes is not None
-        # Forward derivatives of products would multiply by zeros what does not depend on R.
-        both = (self.hamiltonian.integrals(z, kept) for kept in (overlaps, slopes))
-        with forward_ad.dual_level():
-            dual = forward_ad.make_dual(distance, torch.ones_like(distance))
-            integrals = [forward_ad.make_dual(*own) for own in zip(*both, strict=True)]
-            out = self.hamiltonian(z, dual, (integrals[0], integrals[1]))
-            parts = [forward_ad.unpack_dual(value) for value in out]
-        return (
-            Geometry(*(part.primal for part in parts)),
-            Geometry(*(part.tangent for part in parts)),
+        (overlap, slope), (hopping, rate) = zip(
+            *(self.hamiltonian.integrals(z, kept) for kept in (overlaps, slopes)), strict=True
         )
+        learns = torch.is_grad_enabled()
+        with torch.enable_grad():
+            r = distance.detach().requires_grad_()
+            moved = (r - r.detach())[:, None]
+            integrals = overlap + slope * moved, hopping + rate * moved
+            out = Geometry(*self.hamiltonian(z, r, integrals))
+            # Backwards, and backwards once more: there are many quantities of one distance.
+            weights = [torch.zeros_like(value, requires_grad=True) for value in out]
+            (pulled,) = torch.autograd.grad(out, r, weights, create_graph=True)
+            rates_of = torch.autograd.grad(pulled.sum(), weights, create_graph=learns)
+        if not learns:
+            out = Geometry(*(value.detach() for value in out))
+        return out, Geometry(*rates_of)
 
     def _state(
         self, z: Tensor, distance: Tensor, geometry: Geometry, populations: Tensor,
