@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..elements import SYMBOLS, alphabetical_rank, symbols
-from ..structures import PairData, check_pairs
+from ..elements import SYMBOLS, symbols
+from ..structures import PairData, canonical_order, check_pairs
 from ..targets import LABELS, derive_targets
 from . import _xtb_engine as engine
 from ._jobs import cache_directory, run_jobs
@@ -226,9 +226,7 @@ def _canonical(z: NDArray, method: str) -> NDArray[np.int64]:
     if z.ndim != 2 or z.shape[1] != 2 or z.dtype.kind not in "iu":
         raise ValueError(f"expected atomic numbers of shape (n, 2), got {z.dtype} {z.shape}")
     check_elements(z, method)
-    z = z.astype(np.int64)
-    rank = alphabetical_rank()[z]
-    return np.where((rank[:, 0] > rank[:, 1])[:, None], z[:, ::-1], z)
+    return canonical_order(z.astype(np.int64))
 
 
 def _distance_grid(distance: str | float | ArrayLike) -> NDArray[np.float64] | None:

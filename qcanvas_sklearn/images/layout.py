@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..elements import MAX_Z
 from ..rendering import (
     CHANNEL_NAMES,
     MIN_IMAGE_SIZE,
@@ -18,7 +19,7 @@ from ..rendering import (
     resolve_channels,
 )
 
-__all__ = ["BLOCKS", "PairColumns", "PairLayout", "PairTable", "find_columns"]
+__all__ = ["BLOCKS", "PairColumns", "PairLayout", "PairTable", "check_z", "find_columns"]
 
 #: Blocks of columns, in their order in X.
 BLOCKS: tuple[str, ...] = ("atoms", "orbitals", "charges", "channel_means", "image")
@@ -459,3 +460,21 @@ def _layout_of_names(places: Mapping[str, int]) -> PairLayout | None:
             "all columns of a block or none of them, or rename those that are no pair's"
         )
     return layout
+
+
+def check_z(columns: NDArray) -> NDArray[np.int64]:
+    """Columns ``z_a`` and ``z_b`` (n, 2) of a table as atomic numbers.
+
+    Raises
+    ------
+    ValueError
+        If a value is none, as where the columns have been scaled.
+    """
+    bad = ~((columns >= 1) & (columns <= MAX_Z) & (columns == np.floor(columns)))
+    if bad.any():
+        row, atom = np.argwhere(bad)[0]
+        raise ValueError(
+            f"row {row}: {columns[row, atom]} in column z_{'ab'[atom]} is not an atomic "
+            f"number between 1 and {MAX_Z}; was the column scaled?"
+        )
+    return columns.astype(np.int64)

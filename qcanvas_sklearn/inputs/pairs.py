@@ -15,7 +15,7 @@ from torch import nn
 
 from ..elements import MAX_Z, symbols, valence_orbital_populations
 from ..images import PairImageTransformer, PairLayout
-from ..images.layout import PairColumns
+from ..images.layout import PairColumns, check_z
 from ..nn import SwapSymmetric
 from ..rendering import channel_means, mean_pixels
 from ..structures import CheckedPairs, looks_like_molecules, looks_like_pairs, validate_pairs
@@ -157,7 +157,7 @@ class PairReader(DenseReader):
 
     def _rows(self, blocks: dict[str, NDArray], others: NDArray) -> DenseRows:
         n, dtype = len(others), others.dtype
-        z = _check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
+        z = check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
         if self.spec.relative_populations and "z" in blocks:
             blocks = _relative_to_free_atoms(blocks, z)
         atom = [blocks[k][..., None] for k in ("population", "charge") if k in blocks]
@@ -226,17 +226,6 @@ def _converted(X: Any) -> Any:
         return np.array(X, dtype=object)
     except ValueError:  # rows that differ in length
         return X
-
-
-def _check_z(columns: NDArray) -> NDArray[np.int64]:
-    bad = ~((columns >= 1) & (columns <= MAX_Z) & (columns == np.floor(columns)))
-    if bad.any():
-        row, atom = np.argwhere(bad)[0]
-        raise ValueError(
-            f"row {row}: {columns[row, atom]} in column z_{'ab'[atom]} is not an atomic "
-            f"number between 1 and {MAX_Z}; was the column scaled?"
-        )
-    return columns.astype(np.int64)
 
 
 def _channel_means(blocks: Mapping[str, NDArray], layout: PairLayout) -> list[NDArray]:

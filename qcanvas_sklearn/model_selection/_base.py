@@ -13,10 +13,11 @@ from sklearn.model_selection import BaseCrossValidator, GroupShuffleSplit
 from sklearn.utils import check_random_state, check_scalar
 
 from .._validation import check_choice, check_n_rows, observed_rows
-from ..images.layout import find_columns
+from ..images.layout import check_z, find_columns
 from ..structures import (
     CheckedPairs,
     Molecules,
+    canonical_order,
     check_molecules,
     check_pairs,
     looks_like_molecules,
@@ -66,7 +67,9 @@ def _read_pairs(X: Any) -> CheckedPairs:
             "with its atom columns; a plain table does not say which pair a row is"
         )
     columns = found.layout.unpack(found.take(X)[0])
-    return CheckedPairs(columns["z"].astype(np.int64), columns["distance_ang"].astype(float))
+    # A table from elsewhere may name the atoms of a pair in either order.
+    z = canonical_order(check_z(columns["z"].astype(float)))
+    return CheckedPairs(z, columns["distance_ang"].astype(float))
 
 
 def pairs_of(X: Any) -> NDArray[np.int64]:
@@ -75,7 +78,7 @@ def pairs_of(X: Any) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        If `X` is neither.
+        If `X` is neither, or its columns of atomic numbers hold others.
     """
     return _read_pairs(X).z
 

@@ -5,6 +5,7 @@ from ._ase import load_ase
 from ._check import (
     PAIR_COLUMNS,
     CheckedPairs,
+    canonical_order,
     check_pairs,
     looks_like_pairs,
     might_be_atomic_numbers,
@@ -22,6 +23,7 @@ __all__ = [
     "Molecules",
     "Neighbours",
     "PairData",
+    "canonical_order",
     "check_molecules",
     "check_pairs",
     "empty_labels",

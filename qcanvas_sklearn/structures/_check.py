@@ -15,6 +15,7 @@ from ..elements import MAX_Z, alphabetical_rank, atomic_numbers
 
 __all__ = [
     "CheckedPairs",
+    "canonical_order",
     "check_pairs",
     "looks_like_pairs",
     "might_be_atomic_numbers",
@@ -131,9 +132,14 @@ def check_pairs(X: Any) -> CheckedPairs:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
     z = _check_elements(entries, whole_floats=named)
     distance = None if lengths is None else _check_distances(lengths)
+    return CheckedPairs(canonical_order(z), distance)
+
+
+def canonical_order(z: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Atomic numbers (n, 2) of pairs, each in the order of the alphabet."""
     rank = alphabetical_rank()[z]
     swapped = rank[:, 0] > rank[:, 1]
-    return CheckedPairs(np.where(swapped[:, None], z[:, ::-1], z), distance)
+    return np.where(swapped[:, None], z[:, ::-1], z)
 
 
 def validate_pairs(estimator: BaseEstimator, X: Any, *, reset: bool) -> CheckedPairs:

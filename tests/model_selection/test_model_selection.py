@@ -9,6 +9,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from qcanvas_sklearn import (
     ElementGroupKFold,
@@ -149,6 +150,26 @@ def test_the_order_of_atoms_does_not_matter():
     for cv in (ElementPairKFold(3), ElementGroupKFold(3)):
         for (_, a), (_, b) in zip(cv.split(PAIRS, Y), cv.split(PAIRS[:, ::-1], Y), strict=True):
             assert np.array_equal(a, b)
+
+
+def test_a_table_that_holds_a_pair_in_both_orders_does_not_leak():
+    table = PairImageTransformer(include=["atoms"])
+    given = np.asarray(table.fit_transform(X))
+    both = table.layout_.label(np.vstack([given, given[:, [1, 0, 2, 4, 3]]]))
+    for train, test in ElementPairKFold(3).split(both):
+        assert not set(train % len(X)) & set(test % len(X))
+
+
+@pytest.mark.parametrize(
+    "cv", [ElementPairKFold(3), ElementGroupKFold(3), LeaveElementOut()], ids=repr
+)
+def test_scaled_columns_are_no_atoms(cv):
+    table = PairImageTransformer(include=["atoms"]).set_output(transform="pandas")
+    scaled = StandardScaler().set_output(transform="pandas").fit_transform(
+        table.fit_transform(X[:50])
+    )
+    with pytest.raises(ValueError, match="row 0: .* in column z_a .* was the column scaled"):
+        next(cv.split(scaled))
 
 
 def test_scikit_learn_accepts_them():

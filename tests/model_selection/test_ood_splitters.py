@@ -176,7 +176,8 @@ def test_the_form_of_x_and_the_order_of_atoms_do_not_matter(cv):
     frame = table.fit_transform(X)
     expected = list(cv.split(X, Y))
     array = table.set_output(transform="default").transform(X)
-    forms = [PAIRS, PAIRS.tolist(), PAIRS[:, ::-1], frame, array]
+    turned = table.layout_.label(np.asarray(array)[:, [1, 0, 2, 4, 3]])
+    forms = [PAIRS, PAIRS.tolist(), PAIRS[:, ::-1], frame, array, turned]
     for form in [*forms, X.assign(distance_ang=LENGTHS)]:
         for (a, b), (c, d) in zip(expected, cv.split(form, Y), strict=True):
             assert np.array_equal(a, c) and np.array_equal(b, d)
