@@ -349,9 +349,8 @@ class PairTable(np.ndarray):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         out = super().__array_function__(func, types, args, kwargs)
-        beside = func is np.hstack or func is np.concatenate and 1 in (
-            kwargs.get("axis", 0), *args[1:2]
-        )  # fmt: skip
+        axis = kwargs.get("axis", args[1] if len(args) > 1 else 0)
+        beside = func is np.hstack or func is np.concatenate and axis in (1, -1)
         if isinstance(out, PairTable) and func in (np.hstack, np.concatenate, np.vstack):
             parts = [np.asanyarray(part) for part in args[0]]
             out._columns = _beside(parts) if beside else _below(parts)

@@ -121,6 +121,7 @@ def test_tables_beside_each_other_tell_where_the_columns_are(include, channels, 
     for table, start, n_others in (
         (np.hstack([X, more]), 0, 2), (np.hstack([more, X, more]), 2, 4),
         (np.concatenate([more, X], axis=1), 2, 2), (np.concatenate((more, X), 1), 2, 2),
+        (np.concatenate([more, X], axis=-1), 2, 2), (np.c_[X, more], 0, 2),
     ):  # fmt: skip
         found = find_columns(table)
         assert (found.layout, found.n_others) == (layout, n_others)
