@@ -139,7 +139,7 @@ class PairImageDisplay:
         """
         require_matplotlib(cls)
         layout = PairLayout.infer(X)
-        if layout is None or not layout.channels:
+        if layout is None or "image" not in layout.include:
             raise ValueError(
                 "X is not the output of PairImageTransformer with its image; for a bare "
                 "image see PairImageDisplay.from_image"
@@ -188,7 +188,7 @@ class PairImageDisplay:
         # A shallow copy: the source may be a large data set.
         draw = PairImageTransformer() if transformer is None else copy(transformer)
         table = draw.fit_transform(take_rows(pairs, np.array([row])))
-        if not draw.layout_.channels:
+        if "image" not in draw.layout_.include:
             raise ValueError(f"{draw} draws no image: include={draw.include!r}")
         return cls._from_row(table, draw.layout_, 0).plot(ax, **kwargs)
 

@@ -340,6 +340,18 @@ def test_the_transformer_is_left_unfitted():
             ),
             "draws no image",
         ),
+        (
+            lambda: PairImageDisplay.from_pairs(
+                [["H", "H"]], transformer=PairImageTransformer(include=["channel_means"])
+            ),
+            "draws no image",
+        ),
+        (
+            lambda: PairImageDisplay.from_table(
+                PairImageTransformer(include=["channel_means"]).fit_transform([["H", "H"]])
+            ),
+            "with its image",
+        ),
     ],
 )
 def test_what_is_no_image_is_named(make, message):
