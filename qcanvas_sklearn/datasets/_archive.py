@@ -41,6 +41,7 @@ _LAYOUT = {
     # Not of the published layout, whose loaders leave them alone; see write_npz.
     "orbital_populations": Spec("f", ("n", 2, N_ORBITALS), optional=True),
     "quality": Spec("U", ("n",), optional=True),
+    "valence_electrons": Spec("f", ("n", 2), optional=True),
 }
 # Images that are redrawn at a time take several times their memory.
 _REDRAWN_ROWS = 256
@@ -71,8 +72,9 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Pai
         :func:`write_npz` adds; the published archive has none, and they are NaN and
         ``"ok"``. Charges are the valence electrons of the neutral atoms less the
         populations, and NaN, with ``quality`` ``"charges-unknown"``, where they do not add
-        up to the total charge. Atoms in reverse order are exchanged, together with their
-        images.
+        up to the total charge; how many electrons a method counts to the valence
+        :func:`write_npz` adds, too, and without it they are those of DFTB. Atoms in reverse
+        order are exchanged, together with their images.
 
     Raises
     ------
@@ -153,6 +155,7 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
     images = arrays["images"]
     n_rows = len(elements)
     orbitals = arrays.get("orbital_populations", np.full((n_rows, 2, N_ORBITALS), np.nan))
+    valence = arrays.get("valence_electrons", np.full((n_rows, 2), np.nan))
     rank = alphabetical_rank()[atomic_numbers(elements)]
     reverse = rank[:, 0] > rank[:, 1]
     if reverse.any():
@@ -164,10 +167,13 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
         # A half turn about x keeps the first atom below the second.
         geometries[reverse] = geometries[reverse, ::-1] * [1, -1, -1, 1]
         orbitals[reverse] = orbitals[reverse, ::-1]
+        valence[reverse] = valence[reverse, ::-1]
         labels.loc[reverse, DIPOLE_LABELS[1:]] *= -1
     images.flags.writeable = False  # so that it is taken as it is, without a copy
     populations = geometries[..., 3]
-    charges = _charges(elements, populations, labels["total_charge"].to_numpy())
+    tabulated = valence_orbital_populations(atomic_numbers(elements)).sum(axis=-1)
+    valence = np.where(np.isnan(valence), tabulated, valence)
+    charges = _charges(valence - populations, labels["total_charge"].to_numpy())
     return PairData(
         elements=elements,
         positions=geometries[..., :3],
@@ -225,11 +231,8 @@ def _label_value(value: Any, label: Label, row: int) -> float | bool | str | Non
     )
 
 
-def _charges(
-    elements: NDArray[np.str_], populations: NDArray, total: NDArray
-) -> NDArray[np.float64]:
-    valence = valence_orbital_populations(atomic_numbers(elements)).sum(axis=-1)
-    charges = valence - populations
+def _charges(charges: NDArray[np.float64], total: NDArray) -> NDArray[np.float64]:
+    """Charges of atoms, NaN where they are not those of a pair with this total."""
     known = np.abs(charges.sum(axis=1) - np.nan_to_num(total)) <= _CHARGE_TOLERANCE
     return np.where(known[:, None], charges, np.nan)
 
@@ -248,9 +251,10 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
     """Write a file in the layout of the QuantumCanvas archive.
 
     The published loaders (``numpy.load(path, allow_pickle=True)``) read it unchanged, and
-    :func:`read_npz` without pickle. Orbital populations and `quality` have no place in the
-    published layout. They are added as arrays of their own, which its loaders leave alone,
-    so that every estimator can learn from what :func:`read_npz` reads again.
+    :func:`read_npz` without pickle. Orbital populations, `quality` and the electrons that
+    the charges are counted from have no place in the published layout. They are added as
+    arrays of their own, which its loaders leave alone, so that every estimator can learn from
+    what :func:`read_npz` reads again.
 
     Parameters
     ----------
@@ -273,7 +277,8 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
     float32), ``elements``, ``pair_names``, and one dict a row in ``labels`` (values are
     float, bool and str; NaN where missing) and ``metadata`` (dipole in atomic units,
     energies in hartree, and the provenance). Added are ``orbital_populations`` (electrons,
-    shape (n, 2, 16)) and ``quality``.
+    shape (n, 2, 16)), ``valence_electrons`` (of the neutral atoms: populations and charges
+    together, shape (n, 2)) and ``quality``.
 
     Examples
     --------
@@ -303,6 +308,7 @@ def write_npz(pairs: PairData, path: str | os.PathLike[str]) -> None:
             "pair_names": pairs.names,
             "orbital_populations": pairs.orbital_populations,
             "quality": pairs.quality,
+            "valence_electrons": pairs.populations + pairs.charges,
         },
     )
 

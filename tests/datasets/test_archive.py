@@ -26,7 +26,7 @@ NAMES = [
 ]  # fmt: skip
 N = len(NAMES)
 MEMBERS = ("images", "geometries", "elements", "labels", "metadata", "pair_names")
-ADDED = ("orbital_populations", "quality")
+ADDED = ("orbital_populations", "quality", "valence_electrons")
 PICKLED = ("elements", "labels", "metadata", "pair_names")
 
 
@@ -238,6 +238,7 @@ def test_atoms_in_reverse_order_are_exchanged_with_their_images(pairs, path, mem
             "images": numbers(render(turned)),
             "geometries": numbers(geometries[:, ::-1] * [1, -1, -1, 1]),
             "orbital_populations": numbers(pairs.orbital_populations[:, ::-1]),
+            "valence_electrons": numbers((pairs.populations + pairs.charges)[:, ::-1]),
             "elements": numbers(pairs.elements[:, ::-1]),
             "labels": objects(labels),
             "pair_names": numbers(["_".join(row) for row in pairs.elements[:, ::-1]]),
@@ -260,6 +261,17 @@ def test_foreign_images_of_atoms_in_reverse_order_are_an_error(pairs, path, memb
     pack(path, members | turned)
     with pytest.raises(ValueError, match="reverse order"):
         read_npz(path)
+
+
+def test_charges_of_a_method_with_other_valence_electrons_come_back(pairs, path):
+    # As of xTB, which counts no d electrons of zinc.
+    fewer = pairs.populations - [0, 10]
+    other = replace(pairs, populations=fewer)
+    write_npz(other, path)
+    read = read_npz(path)
+    np.testing.assert_allclose(read.charges, pairs.charges, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(read.populations, fewer)
+    np.testing.assert_array_equal(read.quality, pairs.quality)
 
 
 def test_populations_that_do_not_add_up_give_no_charges(pairs, path, members):
