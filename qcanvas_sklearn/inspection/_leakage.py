@@ -33,6 +33,8 @@ _CHUNK = 2048
 # A simpler feature is preferred to one whose score is larger by no more than this.
 _TIE = 1e-4
 _N_TREES = 3
+# Relative deviation up to which a column is constant.
+_ROUND_OFF = 1e-12
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -224,6 +226,13 @@ def _multiplied(columns: NDArray, factors: NDArray[np.int64]) -> NDArray[np.floa
     return columns[:, first] * np.where(second < 0, 1.0, columns[:, second])
 
 
+def _means(columns: NDArray, factors: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Means of the columns, and of their products."""
+    first, second = factors.T
+    products = columns.T @ columns / len(columns)
+    return np.where(second < 0, columns.mean(axis=0)[first], products[first, second])
+
+
 def _seen(rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
     return rows[np.isfinite(values[rows])]
 
@@ -240,11 +249,13 @@ def _linear_scores(
     for s, sides in enumerate(splits):
         for side, rows in enumerate(sides):
             weight[rows, side, s] = observed[rows]
+    # A large mean, as that of total energies, would leave nothing of small differences.
+    centre = _means(columns, factors)[:, None]
     shape = (len(factors), *weight.shape[1:])
     sum_x, sum_xx, sum_xy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for start in range(0, len(y), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        x = _multiplied(columns[chunk], factors).T
+        x = _multiplied(columns[chunk], factors).T - centre
         counted, of_y = weight[chunk], weight[chunk] * known[chunk, None, None]
         sum_x += np.tensordot(x, counted, 1)
         sum_xx += np.tensordot(x**2, counted, 1)
@@ -256,7 +267,9 @@ def _linear_scores(
     count = np.maximum(n[train], 1)
     spread = sum_xx[:, train] - sum_x[:, train] ** 2 / count
     covariance = sum_xy[:, train] - sum_x[:, train] * sum_y[train] / count
-    varies = spread > 1e-9 * sum_xx[:, train]  # less is round-off of a constant
+    # Less is round-off of a constant.
+    least = count * (_ROUND_OFF * centre[..., None]) ** 2
+    varies = spread > np.maximum(1e-9 * sum_xx[:, train], least)
     slope = np.divide(covariance, spread, out=np.zeros_like(spread), where=varies)
     level = (sum_y[train] - slope * sum_x[:, train]) / count
     squares = (
