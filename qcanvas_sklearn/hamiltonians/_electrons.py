@@ -12,7 +12,7 @@ from ..structures import Molecules
 from ..structures._arrays import freeze
 from ._basis import MAX_L, Basis
 
-__all__ = ["count_electrons", "whole_electrons"]
+__all__ = ["count_electrons", "holds_all_electrons", "whole_electrons"]
 
 #: Angular momenta of the shells of free atoms in the order in which they are filled.
 _FILLING = (0, 0, 1, 0, 1, 0, 2, 1, 0, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1)
@@ -30,11 +30,16 @@ def _occupied_shells(z: int) -> tuple[int, ...]:
     return tuple(shells)
 
 
+def holds_all_electrons(z: int, shells: tuple[int, ...]) -> bool:
+    """Whether there is a shell for each of those that a free atom occupies."""
+    return all(shells.count(l) >= needs for l, needs in enumerate(_occupied_shells(z)))
+
+
 def _electrons(z: int, shells: tuple[int, ...]) -> tuple[float, str]:
     """Electrons of a neutral atom in these shells, and which: all, valence or unknown."""
-    counts = [shells.count(l) for l in range(MAX_L + 1)]
-    if all(has >= needs for has, needs in zip(counts, _occupied_shells(z), strict=True)):
+    if holds_all_electrons(z, shells):
         return z, "all"
+    counts = [shells.count(l) for l in range(MAX_L + 1)]
     if max(counts) > 1:
         return np.nan, "unknown"
     valence = [property_values(f"valence_{letter}")[z] for letter in "spdf"]

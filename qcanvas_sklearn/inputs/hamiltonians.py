@@ -15,7 +15,7 @@ from torch import nn
 from ..elements import MAX_Z, symbols
 from ..hamiltonians import Hamiltonians, TwoCentreTables, compute_hamiltonians
 from ..hamiltonians._blocks import layout_of
-from ..hamiltonians._electrons import count_electrons
+from ..hamiltonians._electrons import count_electrons, holds_all_electrons
 from ..hamiltonians._packed import pack
 from ..hamiltonians._template import Template, filled
 from ..structures import Molecules
@@ -182,7 +182,7 @@ class HamiltonianReader(MoleculeReader):
         if self.core_electrons_ is None:
             return None
         core = molecules.composition @ self.core_electrons_[molecules.elements]
-        return molecules.composition @ molecules.elements - molecules.charge - core
+        return np.round(molecules.composition @ molecules.elements - molecules.charge - core)
 
     def pairs(self, rows: GraphRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The atoms of each pair, counted over all rows."""
@@ -320,13 +320,22 @@ def _root_mean_square(values: NDArray[np.float64]) -> list[float]:
 
 
 def _core_electrons(labels: Hamiltonians) -> NDArray[np.float64] | None:
-    """Electrons by atomic number that labels leave out; None where the basis tells."""
-    molecules = labels.molecules
+    """Electrons by atomic number that labels leave out; None where the basis tells.
+
+    Where the molecules do not tell elements apart, as those of one formula, only the sums over
+    such molecules mean anything, and are whole.
+    """
+    molecules, elements = labels.molecules, labels.molecules.elements
     with suppress(ValueError):
         if np.array_equal(count_electrons(molecules, labels.basis), labels.n_electrons):
             return None
-    every = molecules.composition @ molecules.elements - molecules.charge
-    found = np.linalg.lstsq(molecules.composition, every - labels.n_electrons, rcond=None)[0]
+    left = molecules.composition @ elements - molecules.charge - labels.n_electrons
     core = np.zeros(MAX_Z + 1)
-    core[molecules.elements] = np.round(found)
+    # Elements with shells for all their electrons have no core, if that explains the labels.
+    lacking = ~np.array([holds_all_electrons(z, labels.basis.shells(z)) for z in elements])
+    for some in (lacking, np.ones_like(lacking)):
+        counts = molecules.composition[:, some]
+        core[elements[some]] = np.linalg.lstsq(counts, left, rcond=None)[0]
+        if np.allclose(counts @ core[elements[some]], left):
+            break
     return core

@@ -18,8 +18,12 @@ from qcanvas_sklearn import (
     PairImageTransformer,
     PairMLPRegressor,
 )
+from qcanvas_sklearn.hamiltonians import Basis, Hamiltonians
 from qcanvas_sklearn.images import PairLayout
 from qcanvas_sklearn.inputs import PairReader, TableReader
+from qcanvas_sklearn.inputs._base import InputSpec
+from qcanvas_sklearn.inputs.hamiltonians import HamiltonianReader, Structures
+from qcanvas_sklearn.structures import Molecules
 
 TINY = {"n_hidden": 16, "n_blocks": 1, "max_epochs": 2, "random_state": 0}
 
@@ -185,3 +189,32 @@ def test_splitters_read_pairs_wherever_they_stand(few_pairs, frame, few_images, 
         assert [test.tolist() for _, test in ElementPairKFold(3).split(X)] == expected
     with pytest.raises(ValueError, match="plain table"):
         next(ElementPairKFold(3).split(np.asarray(few_images)))
+
+
+@pytest.mark.parametrize(
+    "elements, n_electrons, other, n_other",
+    [
+        (["C", "H", "H", "H", "I"], 34, ["I", "I"], 50),
+        (["Ti", "O", "O"], 28, ["Ti", "O"], 20),
+        (["I", "Ti", "I"], 62, ["Ti", "I", "I"], 62),  # the core of neither can be told
+    ],
+)
+def test_electrons_of_a_core_are_counted_from_molecules_of_one_formula(
+    elements, n_electrons, other, n_other
+):
+    basis = Basis({
+        "H": (0, 0, 1), "C": (0, 0, 0, 1, 1, 2), "O": (0, 0, 0, 1, 1, 2),
+        "Ti": (0, 0, 0, 1, 1, 2, 2), "I": (0, 0, 0, 1, 1, 1, 2, 2),
+    })  # fmt: skip
+    molecules, others = (
+        Molecules.from_lists([names], [2.0 * np.arange(len(names))[:, None] * [1, 0, 0]])
+        for names in (elements, other)
+    )
+    ones = np.eye(len(basis.orbitals(molecules.z)))
+    labels = Hamiltonians.from_matrices(
+        molecules, [ones], [ones], basis=basis, n_electrons=[n_electrons]
+    )
+    reader = HamiltonianReader(InputSpec(("z",), cutoff=5.0), labels, None, None)
+    for record, expected in ((molecules, n_electrons), (others, n_other)):
+        read = reader.read(None, Structures(record)).features
+        assert read.n_electrons.tolist() == [expected]
