@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -262,9 +263,12 @@ class PairData:
         z = np.asarray(pairs)
         if z.ndim != 2 or z.shape[1] != 2:
             raise ValueError(f"pairs must have shape (m, 2), got {z.shape}")
-        if z.dtype.kind not in "iu":
+        if z.dtype.kind == "O" and all(isinstance(value, Real) for value in z.ravel()):
+            z = z.astype(np.float64)
+        if z.dtype.kind not in "iuf":  # columns of a table are floats
             z = atomic_numbers(z)
-        z = np.where((z > 0) & (z <= MAX_Z), z, 0)
+        whole = (z > 0) & (z <= MAX_Z) & (z == np.floor(z))
+        z = np.where(whole, z, 0).astype(np.int64)
         known, first = np.unique(_unordered_code(self.z), return_index=True)
         rows = np.full((MAX_Z + 1) ** 2, -1, dtype=np.int64)
         rows[known] = first
@@ -315,8 +319,9 @@ class PairData:
         Returns
         -------
         Molecules
-            With the labels that are numbers, the charges of the atoms as
-            ``charge_mulliken``, and all rows of one pair in one group.
+            With the labels that are numbers, the total charge (0 where it is missing), the
+            charges of the atoms as ``charge_mulliken``, and all rows of one pair in one
+            group.
 
         Raises
         ------
@@ -332,6 +337,7 @@ class PairData:
         numeric = [key for key, label in LABELS.items() if label.kind != "string"]
         return Molecules(
             self.z.reshape(-1), self.positions.reshape(-1, 3), 2 * np.arange(len(self) + 1),
+            charge=self.labels["total_charge"].fillna(0.0).round(6).to_numpy() + 0.0,
             labels=self.labels[numeric].dropna(axis="columns", how="all"),
             atom_labels=pd.DataFrame({"charge_mulliken": self.charges.reshape(-1)}),
             names=self.names, groups=self.names, quality=self.quality,

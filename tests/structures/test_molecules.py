@@ -399,6 +399,10 @@ def test_pairs_are_molecules_of_two_atoms():
     assert molecules.units["e_g_ev"] == "eV" and molecules.provenance == pairs.provenance
     charges = molecules.atom_labels["charge_mulliken"].to_numpy()
     assert np.array_equal(charges.reshape(-1, 2), pairs.charges)
+    assert not molecules.charge.any()
+    total = np.where(np.arange(50) == 3, 1.0, [np.nan, 1e-12] * 25)
+    ion = replace(pairs, labels=pairs.labels.assign(total_charge=total)).to_molecules()
+    assert np.flatnonzero(ion.charge).tolist() == [3] and ion.charge[3] == 1
     unknown = replace(pairs, positions=np.full((50, 2, 3), np.nan))
     with pytest.raises(ValueError, match="structure 0 .'Ag_Ag'.: the position"):
         unknown.to_molecules()

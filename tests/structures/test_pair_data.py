@@ -239,6 +239,8 @@ def test_stacks_that_are_refused(pairs):
         ([[0, 0], [104, 1], [-8, 6], [-55, 1], [10**6, 2]], [-1] * 5),
         (pd.DataFrame({"element_1": ["O"], "element_2": ["C"]}), [1]),
         (np.empty((0, 2), dtype=int), []),
+        (np.array([[8.0, 6.0], [8.5, 6.0], [np.nan, 1.0], [104.0, 1.0]]), [1, -1, -1, -1]),
+        (np.array([[8, 6], [13, 47.0]], dtype=object), [1, 0]),
     ],
 )
 def test_pairs_are_found_in_either_order(pairs, wanted, rows):
