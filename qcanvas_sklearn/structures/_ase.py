@@ -28,8 +28,9 @@ _FACTS = ("name", "group", "charge", "quality")
 _ARRAYS = ("numbers", "positions", "initial_charges", "initial_magmoms", "momenta", "masses",
            "tags")  # fmt: skip
 _DATABASES = (".db", ".json")
-#: Columns of an ASE database may not be called "charge".
+#: Columns of an ASE database may not be called "charge", and others call it so, too.
 _CHARGE_COLUMN = "total_charge"
+_CHARGE_DIGITS = 6
 
 
 def load_ase() -> ModuleType:
@@ -63,7 +64,10 @@ def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:
     }
     if any(image.pbc.any() for image in images):
         found["pbc"] = np.array([image.pbc for image in images])
-        found["cell"] = np.array([image.cell.complete().array for image in images])
+        # Of a slab or a wire the missing vectors are made up; of a molecule there are none.
+        found["cell"] = np.array([
+            (image.cell.complete() if image.pbc.any() else image.cell).array for image in images
+        ])  # fmt: skip
     names = [fact.get("name") for fact in facts]
     if any(name is not None for name in names):
         formulas = [image.get_chemical_formula("hill") for image in images]
@@ -83,7 +87,12 @@ def _joined(parts: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> Any:
 
 def _facts(image: Any) -> dict[str, Any]:
     facts = {key: image.info[key] for key in _FACTS if key in image.info}
-    return {"charge": float(np.sum(image.get_initial_charges()))} | facts
+    if "charge" in facts:
+        return facts
+    # Partial charges add up to a whole number but for round-off.
+    total = image.info.get(_CHARGE_COLUMN)
+    charge = total if _is_number(total) else np.sum(image.get_initial_charges())
+    return facts | {"charge": round(float(charge), _CHARGE_DIGITS)}
 
 
 def _results(image: Any) -> dict[str, Any]:

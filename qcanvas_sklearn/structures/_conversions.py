@@ -28,7 +28,8 @@ class Convertible:
         (``total_energy_ev``), forces, dipole moment (``dipole_mag_d``). Nothing is
         computed. Numbers in ``Atoms.info`` and arrays of numbers become labels; the
         entries ``name``, ``group``, ``charge`` and ``quality`` are the fields of these
-        names. The charge is else the sum of the initial charges.
+        names. The charge is else the entry ``total_charge``, or the sum of the initial
+        charges.
 
         Parameters
         ----------

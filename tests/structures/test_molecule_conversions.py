@@ -82,6 +82,10 @@ def test_charges_dipoles_and_single_atoms_of_ase():
     said = ase.Atoms("He", info={"charge": 2, "temperature": 300, "remark": "hot"})
     read = Molecules.from_ase([ion, said])
     assert read.charge.tolist() == [-1, 2]
+    assert Molecules.from_ase([ase.Atoms("He", info={"total_charge": 2})]).charge == [2]
+    charges = [-0.36, 0.09, 0.09, 0.09, 0.09]
+    methane = ase.Atoms("CH4", [[k, 0, 0] for k in range(5)], charges=charges)
+    assert Molecules.from_ase([methane]).charge == [0]  # not a whole number but for 3e-17
     assert read.labels["dipole_mag_d"][0] == pytest.approx(0.5 * 4.803204)
     assert list(read.labels) == ["dipole_mag_d", "temperature"]
     assert read.forces is None and read.cell is None
@@ -100,6 +104,14 @@ def test_slabs_get_a_cell_with_volume():
     read = Molecules.from_ase([slab])
     assert np.linalg.det(read.cell[0]) > 1
     assert len(read.neighbours(1.5)) == 6
+
+
+def test_molecules_beside_crystals_get_no_cell():
+    build = pytest.importorskip("ase.build")
+    water, copper = build.molecule("H2O"), build.bulk("Cu")
+    read = Molecules.from_ase([water, copper])
+    assert not read.cell[0].any() and read.cell[1].any()
+    assert_same(Molecules.from_ase(read.to_ase()), read)
 
 
 # -------------------------------------------------------------------- files
