@@ -154,14 +154,19 @@ def _check_arrays(pairs: PairData) -> Iterator[Finding]:
     if pairs.images is not None:
         shapes += f", images {pairs.images.shape}"
     yield Finding("shapes", n > 0, shapes)
-    repeated = n - len(np.unique(pairs.names))
+    # A pair may be there at several distances.
+    places = np.column_stack([pairs.z, pairs.bond_lengths])
+    repeated = n - len(np.unique(np.nan_to_num(places), axis=0))
     yield Finding("distinct pairs", repeated == 0, f"{repeated} repeated")
-    arrays = {name: getattr(pairs, name) for name in ("positions", "populations", "dipole")}
-    # A row whose quality says so may lack its charges.
-    arrays["charges"] = pairs.charges[pairs.quality == "ok"]
+    # A row whose quality says so may lack its charges, or all that could not be computed.
+    sound = pairs.quality == "ok"
+    computed = sound | np.isfinite(pairs.populations).any(axis=1)
     # Sources of images do not know single orbitals.
-    name = "orbital_populations" if pairs.images is None else "images"
-    arrays[name] = getattr(pairs, name)
+    drawn = "orbital_populations" if pairs.images is None else "images"
+    arrays = {
+        name: getattr(pairs, name)[computed]
+        for name in ("positions", "populations", "dipole", drawn)
+    } | {"charges": pairs.charges[sound]}
     bad = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items()}
     for key, label in LABELS.items():
         if label.kind == "float":

@@ -19,6 +19,12 @@ def with_labels(pairs, **columns):
     return replace(pairs, labels=pairs.labels.assign(**columns))
 
 
+def derived(labels, factor):
+    """Labels of pairs whose bonds are longer by a factor, with the same charges."""
+    lengths = ["distance_ang", "dipole_mag_d", "dipole_x_d", "dipole_y_d", "dipole_z_d"]
+    return labels.assign(**{key: labels[key] * factor for key in lengths})
+
+
 def failed(pairs):
     return [finding.check for finding in check_pair_data(pairs) if finding.passed is False]
 
@@ -102,6 +108,21 @@ def test_sound_data_pass_all_checks(pairs):
 )
 def test_a_contradiction_fails_its_check(pairs, change, check):
     assert any(name.startswith(check) for name in failed(change(pairs)))
+
+
+def test_scans_and_rows_that_could_not_be_computed_are_in_order(pairs):
+    longer = replace(
+        pairs, positions=1.5 * pairs.positions, dipole=1.5 * pairs.dipole,
+        labels=derived(pairs.labels, 1.5),
+    )  # fmt: skip
+    assert failed(PairData.concat([pairs, longer])) == []
+    nothing = {
+        name: np.full_like(getattr(pairs, name), np.nan)
+        for name in ("positions", "orbital_populations", "populations", "charges", "dipole")
+    }
+    unbound = replace(pairs, **nothing, labels=None, quality=["unbound"] * len(pairs))
+    assert "finite values" not in failed(unbound)
+    assert "finite values" in failed(replace(unbound, quality=None))
 
 
 def test_a_dipole_beyond_point_charges_is_no_failure(pairs):
