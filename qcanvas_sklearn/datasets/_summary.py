@@ -159,14 +159,12 @@ def _check_arrays(pairs: PairData) -> Iterator[Finding]:
     repeated = n - len(np.unique(np.nan_to_num(places), axis=0))
     yield Finding("distinct pairs", repeated == 0, f"{repeated} repeated")
     # A row whose quality says so may lack its charges, or all that could not be computed.
-    sound = pairs.quality == "ok"
-    computed = sound | np.isfinite(pairs.populations).any(axis=1)
     # Sources of images do not know single orbitals.
     drawn = "orbital_populations" if pairs.images is None else "images"
     arrays = {
-        name: getattr(pairs, name)[computed]
+        name: getattr(pairs, name)[pairs.computed]
         for name in ("positions", "populations", "dipole", drawn)
-    } | {"charges": pairs.charges[sound]}
+    } | {"charges": pairs.charges[pairs.quality == "ok"]}
     bad = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items()}
     for key, label in LABELS.items():
         if label.kind == "float":

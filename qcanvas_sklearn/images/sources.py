@@ -86,7 +86,11 @@ def _table(pairs: PairData, name: str) -> Resolver:
                 f"{name} holds every pair at its own bond length only; leave out the third "
                 "column (distance_ang), or use source='free-atom'"
             )
-        return ResolvedPairs(pairs, pairs.find(z))
+        rows = pairs.find(z)
+        found = np.flatnonzero(rows >= 0)
+        # A pair that could not be computed has no image: the source does not know it.
+        rows[found[~pairs.computed[rows[found]]]] = -1
+        return ResolvedPairs(pairs, rows)
 
     return resolve
 
@@ -115,8 +119,7 @@ def _resolve_free_atoms(
 def _resolve_xtb(z: NDArray[np.int64], distance: NDArray[np.float64] | None) -> ResolvedPairs:
     covered = np.flatnonzero((z <= XTB_MAX_Z).all(axis=1))
     pairs = xtb_source(z[covered], None if distance is None else distance[covered])
-    # A pair without a converged, physical state has no image: the source does not know it.
-    known = np.flatnonzero(np.isfinite(pairs.populations).all(axis=1))
+    known = np.flatnonzero(pairs.computed)  # with a converged, physical state
     rows = np.full(len(z), -1)
     rows[covered[known]] = known
     return ResolvedPairs(pairs, rows)

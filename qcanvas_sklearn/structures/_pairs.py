@@ -228,6 +228,11 @@ class PairData:
         return np.array([f"{a}_{b}" for a, b in self.elements], dtype=np.str_)
 
     @property
+    def computed(self) -> NDArray[np.bool_]:
+        """Rows that hold values, shape (n,): of others `quality` says why there are none."""
+        return (self.quality == "ok") | np.isfinite(self.populations).any(axis=1)
+
+    @property
     def bond_lengths(self) -> NDArray[np.float64]:
         """Distance of the two nuclei in Å, shape (n,)."""
         return np.linalg.norm(self.positions[:, 1] - self.positions[:, 0], axis=-1)

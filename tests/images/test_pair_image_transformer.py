@@ -219,6 +219,19 @@ def test_pair_data_is_a_source(table):
         small(source=part).fit([["O", "H"], ["Fe", "Fe"]])
 
 
+def test_a_source_does_not_know_pairs_that_could_not_be_computed(table):
+    part = table[table.find([["Ag", "Al"], ["H", "O"]])]
+    blank = {}
+    for name in ("orbital_populations", "populations", "charges", "dipole"):
+        blank[name] = np.array(getattr(part, name))
+        blank[name][1] = np.nan
+    partly = replace(part, **blank, quality=["ok", "not-converged"])
+    with pytest.raises(ValueError, match=r"1 of 2 pairs are not in the source: H_O\b"):
+        small(source=partly).fit(part.elements)
+    transformer = small(source=partly, handle_unknown="free-atom").fit(part.elements)
+    assert transformer.n_unknown_ == 1
+
+
 def test_unknown_pairs_are_named_but_not_all_of_them():
     unknown = [["Am", symbol] for symbol in bundled_pairs().elements[:75, 1][:30]]
     with pytest.raises(ValueError, match=r"30 of 31 pairs .*Ag_Am.* and 10 more") as error:
