@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .._optional import require
-from ..targets import TARGETS
+from ..targets import TARGETS, target_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ _STYLE = {
     "xtick.labelsize": _TICK_SIZE,
     "ytick.labelsize": _TICK_SIZE,
 }
-_UNITS = {"angstrom": "Å", "1/eV": "eV⁻¹"}
+_UNITS = {"angstrom": "Å", "angstrom^2": "Å²", "angstrom^3": "Å³", "1/eV": "eV⁻¹"}
 
 
 def require_matplotlib(display: type) -> Any:
@@ -186,8 +186,9 @@ def add_scale(ax: Axes, artist: Any, label: str = "") -> Colorbar:
 
 
 def unit_of(key: str) -> str:
-    """Unit of a target as it is printed; empty where it is not known."""
-    return printed(TARGETS[key].unit) if key in TARGETS else ""
+    """Unit of a target or label as it is printed; empty where it is not known or has none."""
+    unit = target_units([key])[key]
+    return "" if unit == "-" else printed(unit)
 
 
 def printed(unit: str) -> str:

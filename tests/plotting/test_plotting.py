@@ -417,6 +417,21 @@ def test_names_of_an_arrays_columns_are_given_by_target():
     assert [ax.get_xlabel() for ax in unnamed.ax_] == ["computed target 0", "computed target 1"]
 
 
+@pytest.mark.parametrize(
+    "target, label",
+    [
+        ("distance_ang", "computed bond length (Å)"),
+        ("fermi_level_ev", "computed fermi_level_ev (eV)"),
+        ("polarizability_ang3", "computed polarizability_ang3 (Å³)"),
+        ("n_levels", "computed n_levels"),
+        ("mine", "computed mine"),
+    ],
+)
+def test_axes_state_the_units_of_every_label(target, label):
+    display = ParityDisplay.from_predictions([1.0, 2.0], [1.0, 2.5], target=target)
+    assert display.ax_.get_xlabel() == label
+
+
 def test_constant_predictions_and_single_pairs_can_be_drawn():
     ParityDisplay.from_predictions([1.0, 2.0, 3.0], [2.0, 2.0, 2.0])
     assert ParityDisplay.from_predictions([2.0], [2.0]).mae_ == [0]
