@@ -74,7 +74,8 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Pai
         populations, and NaN, with ``quality`` ``"charges-unknown"``, where they do not add
         up to the total charge; how many electrons a method counts to the valence
         :func:`write_npz` adds, too, and without it they are those of DFTB. Atoms in reverse
-        order are exchanged, together with their images.
+        order are exchanged, together with their images, and pairs that stand on their heads
+        are turned about the x axis, with their dipoles.
 
     Raises
     ------
@@ -163,12 +164,14 @@ def _to_pairs(arrays: dict[str, NDArray], provenance: str) -> PairData:
         for start in range(0, len(images), _REDRAWN_ROWS):
             rows = start + np.flatnonzero(reverse[start : start + _REDRAWN_ROWS])
             images[rows] = _exchange_atoms(images[rows])
-        elements[reverse] = elements[reverse, ::-1]
-        # A half turn about x keeps the first atom below the second.
-        geometries[reverse] = geometries[reverse, ::-1] * [1, -1, -1, 1]
-        orbitals[reverse] = orbitals[reverse, ::-1]
-        valence[reverse] = valence[reverse, ::-1]
-        labels.loc[reverse, DIPOLE_LABELS[1:]] *= -1
+        for array in (elements, geometries, orbitals, valence):
+            array[reverse] = array[reverse, ::-1]
+    first, second = geometries[..., 2].T
+    # A half turn about x brings the first atom below the second. Where heights are unknown, it
+    # was so in the order of the file.
+    turn = (first > second) | (reverse & ~(first < second))
+    geometries[turn] *= [1, -1, -1, 1]
+    labels.loc[turn, DIPOLE_LABELS[1:]] *= -1
     images.flags.writeable = False  # so that it is taken as it is, without a copy
     populations = geometries[..., 3]
     tabulated = valence_orbital_populations(atomic_numbers(elements)).sum(axis=-1)

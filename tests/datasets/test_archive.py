@@ -255,6 +255,36 @@ def test_atoms_in_reverse_order_are_exchanged_with_their_images(pairs, path, mem
     np.testing.assert_allclose(read.images[hetero], pairs.images[hetero], atol=2e-5)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_pairs_upside_down_are_turned_with_their_dipoles(pairs, path, order):
+    hetero = pairs[pairs.elements[:, 0] != pairs.elements[:, 1]]
+    amplitudes = pair_amplitudes(replace(hetero, images=None))
+    labels = published_labels(hetero)
+    geometries = np.concatenate([hetero.positions, hetero.populations[..., None]], axis=-1)
+    if order == 1:  # the second atom below the first
+        geometries *= [1, -1, -1, 1]
+        for row in labels:
+            row["dipole_z_d"] *= -1
+    else:  # so they are once the atoms are exchanged
+        for k in (0, 2, 8, 10, 12, 14):
+            amplitudes[:, [k, k + 1]] = amplitudes[:, [k + 1, k]]
+    pack(
+        path,
+        published_members(hetero)
+        | {
+            "images": numbers(render(amplitudes)),
+            "geometries": numbers(geometries[:, ::order]),
+            "elements": numbers(hetero.elements[:, ::order]),
+            "labels": objects(labels),
+        },
+    )
+    read = read_npz(path)
+    np.testing.assert_array_equal(read.positions, hetero.positions)
+    np.testing.assert_array_equal(read.dipole, hetero.dipole)
+    np.testing.assert_array_equal(read.labels["dipole_z_d"], hetero.labels["dipole_z_d"])
+    np.testing.assert_allclose(read.charges, hetero.charges, atol=1e-6)
+
+
 def test_foreign_images_of_atoms_in_reverse_order_are_an_error(pairs, path, members):
     noise = np.random.default_rng(0).random(pairs.images.shape, dtype=np.float32)
     turned = {"elements": numbers(pairs.elements[:, ::-1]), "images": numbers(noise)}
