@@ -135,13 +135,15 @@ def test_what_the_published_layout_lacks_is_kept_in_arrays_of_its_own(pairs, pat
     assert len(bare) == len(pairs)
 
 
-def test_charges_follow_from_the_populations_of_every_bundled_pair(path):
+def test_charges_follow_from_the_populations_of_every_element(path):
     bundled = load_pairs().pairs
-    blank = np.zeros((len(bundled), 10, 32, 32), dtype=np.float32)
-    write_npz(replace(bundled, images=blank), path)
+    some = bundled[(bundled.z[:, 0] == bundled.z[:, 1]) | (np.arange(len(bundled)) % 20 == 0)]
+    assert len(np.unique(some.z)) == 75
+    blank = np.zeros((len(some), 10, 32, 32), dtype=np.float32)
+    pack(path, published_members(replace(some, images=blank)))
     read = read_npz(path)
-    np.testing.assert_allclose(read.charges, bundled.charges, rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(read.quality, bundled.quality)
+    np.testing.assert_allclose(read.charges, some.charges, rtol=0, atol=2e-6)
+    assert set(read.quality) == {"ok"}  # not "charges-unknown"
 
 
 def test_images_are_rendered_where_there_are_none(pairs, path):
