@@ -147,8 +147,9 @@ def _means(
 ) -> NDArray[np.float64]:
     images = _images_of_size(pairs, image_size)
     if images is not None:
-        blocks = row_blocks(len(rows), image_size)
-        means = np.concatenate([mean_pixels(images[rows[b]]) for b in blocks])
+        means = np.empty((len(rows), images.shape[1]))
+        for block in row_blocks(len(rows), image_size):
+            means[block] = mean_pixels(images[rows[block]])
         return means[:, layout.channels]
     amplitudes = _amplitudes(pairs, rows, "channel_means")
     return channel_means(amplitudes, image_size, layout.channels)

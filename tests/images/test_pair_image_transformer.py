@@ -255,13 +255,16 @@ def test_unknown_pairs_can_be_free_atoms():
     assert_array_equal(out[unknown], free.fit_transform([pairs[i] for i in unknown]))
 
 
-@pytest.mark.parametrize("source", ["bundled", "nothing"])
-def test_all_pairs_may_be_unknown(table, source):
-    source = table[:0] if source == "nothing" else source
-    transformer = small(source=source, include=BLOCKS, handle_unknown="free-atom")
+@pytest.mark.parametrize("source", ["bundled", "nothing", "images"])
+def test_all_pairs_may_be_unknown(table, images_only, source):
+    source = {"nothing": table[:0], "images": images_only}.get(source, source)
+    size = 32 if source is images_only else 8  # of which there are images already
+    transformer = small(
+        source=source, include=BLOCKS, image_size=size, handle_unknown="free-atom"
+    )
     with pytest.warns(UserWarning, match="1 of 1 pairs .* Am_O"):
         out = transformer.fit_transform([["Am", "O"]])
-    free = small(source="free-atom", include=BLOCKS)
+    free = small(source="free-atom", include=BLOCKS, image_size=size)
     assert_array_equal(out, free.fit_transform([["Am", "O"]]))
 
 
