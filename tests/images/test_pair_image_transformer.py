@@ -259,12 +259,11 @@ def test_unknown_pairs_can_be_free_atoms():
 def test_all_pairs_may_be_unknown(table, images_only, source):
     source = {"nothing": table[:0], "images": images_only}.get(source, source)
     size = 32 if source is images_only else 8  # of which there are images already
-    transformer = small(
-        source=source, include=BLOCKS, image_size=size, handle_unknown="free-atom"
-    )
+    options = {"include": (*BLOCKS, "channel_means"), "image_size": size}
+    transformer = small(source=source, handle_unknown="free-atom", **options)
     with pytest.warns(UserWarning, match="1 of 1 pairs .* Am_O"):
         out = transformer.fit_transform([["Am", "O"]])
-    free = small(source="free-atom", include=BLOCKS, image_size=size)
+    free = small(source="free-atom", **options)
     assert_array_equal(out, free.fit_transform([["Am", "O"]]))
 
 
