@@ -229,8 +229,12 @@ def _multiplied(columns: NDArray, factors: NDArray[np.int64]) -> NDArray[np.floa
 def _means(columns: NDArray, factors: NDArray[np.int64]) -> NDArray[np.float64]:
     """Means of the columns, and of their products."""
     first, second = factors.T
-    products = columns.T @ columns / len(columns)
-    return np.where(second < 0, columns.mean(axis=0)[first], products[first, second])
+    means = np.asarray(columns.mean(axis=0)[first])
+    multiplied = second >= 0
+    if multiplied.any():  # of few columns only
+        products = columns.T @ columns / len(columns)
+        means[multiplied] = products[first, second][multiplied]
+    return means
 
 
 def _seen(rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
