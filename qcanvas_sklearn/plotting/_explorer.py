@@ -148,8 +148,8 @@ class PairExplorerDisplay:
         TypeError
             If `data` is no PairData.
         ValueError
-            If there is no such pair, or the estimator was told no names of its targets or has
-            no such target.
+            If there is no such pair, or it could not be computed, or the estimator was told no
+            names of its targets or has no such target.
         """
         require_matplotlib(cls)
         data = bundled_pairs() if data is None else data
@@ -160,6 +160,8 @@ class PairExplorerDisplay:
         (row,) = data.find([pair])
         if row < 0:
             raise ValueError(f"there is no pair {pair!r} among the {len(data)} of data")
+        if not data.computed[row]:
+            raise ValueError(f"{data.names[row]} could not be computed: {data.quality[row]}")
         names = _targets(estimator)
         target = names[0] if target is None else target
         check_choice("target", target, names)

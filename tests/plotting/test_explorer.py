@@ -174,6 +174,17 @@ def test_bad_input_is_named(network, pair, options, error, message):
     assert plt.get_fignums() == []
 
 
+def test_a_pair_that_could_not_be_computed_has_no_page(network):
+    pairs = load_pairs().pairs[:1]
+    nothing = {
+        name: np.full_like(getattr(pairs, name), np.nan)
+        for name in ("orbital_populations", "populations", "charges", "dipole")
+    }
+    data = replace(pairs, **nothing, quality=["unbound"])
+    with pytest.raises(ValueError, match="Ag_Ag could not be computed: unbound"):
+        PairExplorerDisplay.from_estimator(network, ["Ag", "Ag"], data=data)
+
+
 def test_targets_need_names_and_tables_their_columns(light, network):
     X, y = light
     unnamed = PairMLPRegressor(n_hidden=16, max_epochs=1).fit(X, y["e_g_ev"].to_numpy())
