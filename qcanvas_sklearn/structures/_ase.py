@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from glob import glob, has_magic
 from numbers import Real
 from pathlib import Path
@@ -17,6 +18,7 @@ from .._files import replaced_whole
 from .._optional import require
 from .._validation import check_choice
 from ..targets import DEBYE_PER_E_ANGSTROM
+from ._molecule_stack import unused_prefix
 from ._molecules import Molecules
 from ._ragged import pointers
 
@@ -76,9 +78,22 @@ def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:
             for name, formula in zip(names, formulas, strict=True)
         ]
     groups = [fact.get("group") for fact in facts]
-    if n and all(group is not None for group in groups):
+    named = [group is not None for group in groups]
+    if n and all(named):
         found["groups"] = np.array(groups)
-    return Molecules(**found | fields)
+    record = Molecules(**found | fields)
+    if any(named) and not all(named) and "groups" not in fields:
+        return replace(record, groups=_completed(groups, record.group_ids))
+    return record
+
+
+def _completed(groups: Sequence[Any], ids: Sequence[int]) -> list[str]:
+    """Groups by their names; structures without any are groups of their own."""
+    names = [None if group is None else str(group) for group in groups]
+    prefix = unused_prefix("structure ", {name for name in names if name is not None})
+    return [
+        f"{prefix}{i}" if name is None else name for name, i in zip(names, ids, strict=True)
+    ]
 
 
 def _joined(parts: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> Any:

@@ -29,7 +29,7 @@ class Convertible:
         computed. Numbers in ``Atoms.info`` and arrays of numbers become labels; the
         entries ``name``, ``group``, ``charge`` and ``quality`` are the fields of these
         names. The charge is else the entry ``total_charge``, or the sum of the initial
-        charges.
+        charges. Where some structures have a group, those without are by themselves.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class Convertible:
             of a file are read, and files of a pattern in the order of their names.
         groups : {"file", "formula"} or None, default=None
             What belongs together: structures of one file (a trajectory), or of one formula.
-            None leaves that to entries ``group`` in the files, if all have them.
+            None leaves that to entries ``group`` in the files.
         **options
             Passed to ``ase.io.iread``, such as `format` and `index`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ._ragged import pointers
 if TYPE_CHECKING:
     from ._molecules import Molecules
 
-__all__ = ["stack"]
+__all__ = ["stack", "unused_prefix"]
 
 
 def stack(parts: Sequence[Molecules]) -> dict[str, Any]:
@@ -76,11 +76,16 @@ def _groups(parts: Sequence[Molecules]) -> NDArray | None:
         if part.groups is not None:
             out += [str(name) for name in part.groups.tolist()]
             continue
-        prefix = f"part {k}, row "
-        while any(name.startswith(prefix) for name in taken):
-            prefix = f"another {prefix}"
+        prefix = unused_prefix(f"part {k}, row ", taken)
         out += [f"{prefix}{i}" for i in part.group_ids]
     return freeze(np.array(out, dtype=np.str_))
+
+
+def unused_prefix(prefix: str, taken: Iterable[str]) -> str:
+    """A beginning of names that none of those taken has."""
+    while any(name.startswith(prefix) for name in taken):
+        prefix = f"another {prefix}"
+    return prefix
 
 
 def _units(parts: Sequence[Molecules]) -> MappingProxyType[str, str]:

@@ -97,6 +97,19 @@ def test_charges_dipoles_and_single_atoms_of_ase():
     assert other.charge.tolist() == [0, 0] and other.provenance == "mine"
 
 
+def test_structures_without_a_group_leave_those_of_others_alone():
+    images = atoms_of(random_molecules(5))
+    for image, group in zip(images, ["a", None, "a", 7, None], strict=True):
+        image.info.pop("group", None)
+        if group is not None:
+            image.info["group"] = group
+    images.append(images[1])
+    read = Molecules.from_ase(images)
+    assert read.group_ids.tolist() == [0, 1, 0, 2, 3, 1]
+    assert read.groups[[0, 2, 3]].tolist() == ["a", "a", "7"]
+    assert Molecules.from_ase(images, groups=None).groups is None
+
+
 def test_slabs_get_a_cell_with_volume():
     build = pytest.importorskip("ase.build")
     slab = build.graphene()
