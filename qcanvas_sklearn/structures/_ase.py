@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._files import replaced_whole
 from .._optional import require
@@ -87,13 +88,14 @@ def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:
     return record
 
 
-def _completed(groups: Sequence[Any], ids: Sequence[int]) -> list[str]:
+def _completed(groups: Sequence[Any], ids: NDArray[np.int64]) -> NDArray[np.str_]:
     """Groups by their names; structures without any are groups of their own."""
     names = [None if group is None else str(group) for group in groups]
     prefix = unused_prefix("structure ", {name for name in names if name is not None})
-    return [
+    named = [
         f"{prefix}{i}" if name is None else name for name, i in zip(names, ids, strict=True)
     ]
+    return np.array(named, dtype=np.str_)
 
 
 def _joined(parts: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> Any:
