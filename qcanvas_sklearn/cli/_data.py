@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._files import open_regular
 from .._npz import member_names
@@ -17,7 +19,7 @@ from .._validation import take_rows
 from ..datasets import load_molecules, load_trajectory, read_npz
 from ..datasets._bundled import bundled_pairs
 from ..prediction._sources import SEPARATORS, load_pyarrow
-from ..structures import PAIR_COLUMNS, Molecules, PairData
+from ..structures import PAIR_COLUMNS, Molecules, PairData, check_pairs
 from ..targets import resolve_targets, target_units
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "DATA_HELP",
     "WORDS",
     "Data",
+    "check_rows",
     "is_table",
     "labelled_rows",
     "open_data",
@@ -230,7 +233,35 @@ def labelled_rows(
     rows = labels.notna().any(axis=1).to_numpy().nonzero()[0]
     if not len(rows):
         raise ValueError(f"{data.name} has no label of {', '.join(labels)}")
+    check_rows(data.rows if data.of_molecules else data.rows[list(PAIR_COLUMNS)], rows)
     return take_rows(data.rows, rows), labels.iloc[rows].reset_index(drop=True)
+
+
+def check_rows(X: Any, rows: NDArray[np.int64]) -> None:
+    """See whether some rows of a table hold pairs.
+
+    Parameters
+    ----------
+    X : DataFrame or Molecules
+        What is taken of all rows; those of molecules have been checked.
+    rows : ndarray of int
+        Which ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Of the first that holds none, by its number among all.
+    """
+    if isinstance(X, Molecules):
+        return
+    try:
+        check_pairs(take_rows(X, rows))
+    except (TypeError, ValueError) as error:
+        found = re.match(r"row (\d+): ", str(error))
+        if found is None:
+            raise
+        text = str(error)[found.end() :]
+        raise type(error)(f"row {rows[int(found[1])]}: {text}") from None
 
 
 def _read_table(name: str) -> pd.DataFrame:

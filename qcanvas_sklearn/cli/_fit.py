@@ -68,7 +68,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ._data import open_data
+    from ._data import check_rows, open_data
     from ._models import check_model_file, save
 
     check_model_file(args.out)
@@ -80,6 +80,7 @@ def _run(args: argparse.Namespace) -> int:
     if not len(rows):
         raise ValueError(f"{data.name} has no label of {', '.join(labels)}")
     X = _features(args, data, list(labels))
+    check_rows(X, rows)
     X, y = _take(X, rows), labels.iloc[rows].reset_index(drop=True)
     units = data.units(list(labels))
     say_facts({

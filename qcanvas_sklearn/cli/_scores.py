@@ -162,7 +162,7 @@ def _class_scores(y: pd.DataFrame, predicted: NDArray) -> pd.DataFrame:
     name = y.columns[0]
     truth, found = y[name].astype(str).to_numpy(), predicted[:, 0]
     known = y[name].notna().to_numpy() & np.array([value is not None for value in found])
-    truth, found = truth[known], found[known].astype(str)
+    truth, found = _alike(truth[known], found[known].astype(str))
     values = {"n": int(known.sum())}
     rates = dict.fromkeys(("accuracy", "balanced_accuracy", "accuracy_majority"), np.nan)
     if known.any():
@@ -173,6 +173,14 @@ def _class_scores(y: pd.DataFrame, predicted: NDArray) -> pd.DataFrame:
             / len(truth),
         }
     return pd.DataFrame(values | rates, index=pd.Index([name], name="target"))
+
+
+def _alike(*classes: NDArray) -> list[NDArray]:
+    """Names of classes; where all are numbers, 1 of a text is the 1.0 beside a missing one."""
+    try:
+        return [names.astype(np.float64).astype(str) for names in classes]
+    except ValueError:
+        return list(classes)
 
 
 def plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

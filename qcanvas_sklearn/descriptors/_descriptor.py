@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._fitting import whole_or_not_at_all
 from .._validation import check_choice
 from ..structures import Molecules
 from ._atoms import ATOM_KINDS, atom_vectors, check_atom_options
@@ -130,10 +131,11 @@ class MoleculeDescriptorTransformer(BaseMoleculeTransformer):
             If the library of `kind` is not installed.
         """
         self._check_parameters()
-        molecules = self._first_read(X)
-        if self.kind == "coulomb":
-            self.n_atoms_ = int(self.n_atoms or molecules.n_atoms.max())
-        self.n_features_out_ = self._describe(molecules[:1]).shape[1]
+        with whole_or_not_at_all(self):
+            molecules = self._first_read(X)
+            if self.kind == "coulomb":
+                self.n_atoms_ = int(self.n_atoms or molecules.n_atoms.max())
+            self.n_features_out_ = self._describe(molecules[:1]).shape[1]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._fitting import whole_or_not_at_all
 from .._validation import check_choice
 from ..structures import Molecules
 from ._atoms import atom_vectors, check_atom_options
@@ -226,9 +227,10 @@ class MoleculeKernelTransformer(BaseMoleculeTransformer):
         )  # fmt: skip
         if not np.isfinite(self.length_scale):
             raise ValueError(f"length_scale={self.length_scale} is not finite")
-        self._training = self._environments(self._first_read(X))
-        self.length_scale_ = self.length_scale * _rms_distance(self._training)
-        self.n_features_out_ = len(self._training)
+        with whole_or_not_at_all(self):
+            self._training = self._environments(self._first_read(X))
+            self.length_scale_ = self.length_scale * _rms_distance(self._training)
+            self.n_features_out_ = len(self._training)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:

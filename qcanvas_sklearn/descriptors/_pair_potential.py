@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._fitting import whole_or_not_at_all
 from ..structures import Molecules, Neighbours
 from ._base import BaseMoleculeTransformer
 
@@ -124,7 +125,7 @@ class PairPotentialTransformer(BaseMoleculeTransformer):
         ImportError
             If a structure is periodic and vesin is not installed.
         """
-        self._fit(X)
+        self.fit_transform(X)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:
@@ -141,7 +142,8 @@ class PairPotentialTransformer(BaseMoleculeTransformer):
         ndarray of shape ``(n, n_features_out_)``
             As `transform` gives them.
         """
-        return self._fit(X)[:, self.kept_.ravel()]
+        with whole_or_not_at_all(self):
+            return self._fit(X)[:, self.kept_.ravel()]
 
     def transform(self, X: Any) -> Array:
         """Sum the functions over the pairs of atoms of each molecule.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from .. import nn as networks
+from .._fitting import whole_or_not_at_all
 from .._validation import check_choice
 from ..descriptors._base import BaseMoleculeTransformer
 from ..elements import atomic_numbers, symbols
@@ -128,8 +129,9 @@ class EncoderTransformer(BaseMoleculeTransformer):
                 "do not have"
             )
         resolve_device(self.device)
-        self.encoder_, self.elements_ = encoder, list(encoder.elements)
-        self._read(X)
+        with whole_or_not_at_all(self):
+            self.encoder_, self.elements_ = encoder, list(encoder.elements)
+            self._read(X)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:

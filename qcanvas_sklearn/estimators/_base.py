@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from .._fitting import whole_or_not_at_all
 from .._validation import check_n_rows, check_weight
 from ..inputs import InputSpec, Reader, open_reader
 from ..nn import Ensemble
@@ -45,11 +46,13 @@ from ._checks import (
 )
 from ._extrapolation import unseen_members
 from ._provenance import provenance
-from ._split import hold_out
 from ._stream import HeldBack
 from ._targets import TargetSpec, check_parity
 
 __all__ = ["NetEstimator"]
+
+#: Rows that calibrate as well as more do.
+_ENOUGH = 100
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -149,7 +152,7 @@ class NetEstimator(CaptionedEstimator):
 
         The scaling of inputs and targets is that of the first call. Of an ensemble's rows
         a fixed part, by pairs, is never learned from: it is collected over the calls to
-        calibrate standard deviations.
+        calibrate standard deviations, once it is as much as `fit` had, or 100 rows.
 
         Parameters
         ----------
@@ -274,25 +277,20 @@ class NetEstimator(CaptionedEstimator):
         plan: TrainingPlan, continuing: bool, *, stream: bool = False,
         classes: NDArray | None = None,
     ) -> NetEstimator:  # fmt: skip
-        before = dict(vars(self))
-        try:
+        with whole_or_not_at_all(self):
             if continuing:
                 check_architecture(self, self._built_with, self._architecture())
                 rows = self._read(X, learn=True)
             else:
                 self._held_back, self._split_seed, self._trimmed = None, plan.seed, False
+                self._n_calibrated = 0
                 rows = self._first_read(X)
-            values = self._read_targets(y, len(rows), continuing, classes, rows)
             weight = check_weight(sample_weight, len(rows))
+            values = self._read_targets(y, weight, continuing, classes, rows)
             with with_progress(plan) as plan:
                 interrupted = self._train(
                     rows, values, weight, validation, plan, continuing, stream
                 )
-        except BaseException:
-            # A failure or a refused table leaves a fitted model as it was.
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         if interrupted and not plan.verbose:
             raise KeyboardInterrupt
         return self
@@ -307,17 +305,18 @@ class NetEstimator(CaptionedEstimator):
         return self.reader_.read(self, X, learn=learn)
 
     def _read_targets(
-        self, y: Any, n: int, continuing: bool, classes: NDArray | None, rows: Rows
-    ) -> NDArray[np.float64]:
+        self, y: Any, weight: NDArray[np.float64], continuing: bool, classes: NDArray | None,
+        rows: Rows,
+    ) -> NDArray[np.float64]:  # fmt: skip
         """Labels (n, t); sets what the targets are."""
         check_passed(self, y)
         if continuing:
             values = self._further_targets(y, self._targets, "y")
-            check_n_rows(values, n)
+            check_n_rows(values, len(rows))
             return values
         spec, values, told = self._first_targets(y, classes)
-        check_n_rows(values, n)
-        parity = check_parity(self.parity, told, spec, values, self.reader_, rows)
+        check_n_rows(values, len(rows))
+        parity = check_parity(self.parity, told, spec, values, self.reader_, rows, weight)
         self._targets = spec.with_parity(parity)
         self.target_names_, self._single_output = spec.names, spec.single
         if spec.classes is not None:
@@ -349,8 +348,7 @@ class NetEstimator(CaptionedEstimator):
         if validation[0] is not None:
             valid = self._validation_data(*validation)
         elif stream and self._held_back is not None:
-            self._held_back.add(valid)
-            valid = self._held_back.data or valid
+            valid = self._held_back.add(valid)
         net = copy.deepcopy(self.net_) if continuing else self._build(learned, plan)
         if not continuing:
             self._prepare(net, data)
@@ -359,7 +357,9 @@ class NetEstimator(CaptionedEstimator):
         interrupted = len(data) > 0 and train(
             net, data, watched, plan, device, keep_optimizer=stream
         )
-        self.calibration_ = self._calibrate(net, valid)
+        known = getattr(self, "_n_calibrated", 0)  # absent from models of earlier versions
+        if not stream or len(valid) >= min(known, _ENOUGH):
+            self.calibration_, self._n_calibrated = self._calibrate(net, valid), len(valid)
         if not continuing:
             self.extrapolation_ = None
             if not (stream or interrupted):
@@ -382,7 +382,10 @@ class NetEstimator(CaptionedEstimator):
         rows = self._read(X, learn=learn)
         values = self._further_targets(y, self._targets, "y_val")
         check_n_rows(values, len(rows), input_name="y_val")
-        return self._training_data(rows, self._taught(rows, values), np.ones(len(rows)))
+        data = self._training_data(rows, self._taught(rows, values), np.ones(len(rows)))
+        if not any(np.isfinite(block.values).any() for block in data.blocks):
+            raise ValueError("y_val has no label of what is learned: every value is missing")
+        return data
 
     def _describe(self, rows: Rows, seen: set[str]) -> None:
         """Attributes that tell what was fitted, and on what."""
@@ -401,20 +404,17 @@ class NetEstimator(CaptionedEstimator):
         """Positions of rows to learn from and of rows to set aside."""
         if (validation[0] is None) != (validation[1] is None):
             raise ValueError("X_val and y_val must be passed together")
+        given = validation[0] is not None
         calibrates = self._calibrates and self.n_members > 1
-        if validation[0] is not None or not (plan.patience is not None or calibrates):
+        if not calibrates and (given or plan.patience is None):
             return np.arange(len(rows)), np.arange(0)
-        groups, members = self.reader_.groups(rows), self.reader_.members(rows)
-        if len(rows) and (groups == groups[0]).all():
-            groups = rows.keys()  # of one trajectory there is nothing but its own frames
-        if stream:
-            held = copy.deepcopy(self._held_back)
-            self._held_back = held or HeldBack(self.validation_fraction, plan.seed)
-            return self._held_back.split(groups, members)
-        learn, aside = hold_out(
-            groups, members, self._strata(values), self.validation_fraction, self._split_seed
+        held = copy.deepcopy(self._held_back)
+        self._held_back = held = held or HeldBack(self.validation_fraction, self._split_seed)
+        groups = held.units(self.reader_.groups(rows), rows.keys)
+        learn, aside = held.split(
+            groups, self.reader_.members(rows), self._strata(values), stream=stream, none=given
         )
-        if not len(aside):
+        if not (len(aside) or given or stream):
             raise ValueError(
                 "early_stopping or n_members > 1 with validation_fraction="
                 f"{self.validation_fraction} leaves none of the labelled rows to train on, or "

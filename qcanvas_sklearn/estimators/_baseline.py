@@ -90,7 +90,7 @@ class RidgeBaseline:
         composition : ndarray of shape (n, t)
             What the composition says of them.
         weight : ndarray of shape (n,)
-            Weights of the rows.
+            Weights of the rows, of which the ratios count.
 
         Raises
         ------
@@ -98,6 +98,7 @@ class RidgeBaseline:
             If a feature is no finite number, or a target has no label.
         """
         _check(features)
+        weight = _relative(weight, weight)
         models, behind = [], []
         for j, column in enumerate(values.T):
             known = np.isfinite(column)
@@ -130,8 +131,9 @@ class RidgeBaseline:
         forces : ndarray of shape (N, 3)
             Forces, NaN where they are missing.
         atom_weight : ndarray of shape (N,)
-            Weights of the atoms.
+            Weights of the atoms, in the unit of those of the rows.
         """
+        weight, atom_weight = _relative(weight, weight), _relative(atom_weight, weight)
         known, there = np.isfinite(values), np.isfinite(forces)
         scale = StandardScaler().fit(features[known], sample_weight=weight[known])
         middle = np.average(values[known], weights=weight[known])
@@ -178,6 +180,12 @@ def _best(values: Array, features: Array, weight: Array) -> Pipeline:
     for model in models:
         model.fit(features, values, ridge__sample_weight=weight)
     return max(models, key=lambda model: model["ridge"].best_score_)
+
+
+def _relative(weight: Array, of_rows: Array) -> Array:
+    """Weights in units of the mean of those of the rows: the penalties know no unit."""
+    largest = of_rows.max()  # a sum of the largest numbers would be none
+    return (weight / largest) / (of_rows / largest).mean()
 
 
 def _check(features: Array) -> None:

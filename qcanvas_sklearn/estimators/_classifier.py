@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
@@ -51,7 +52,8 @@ class NetClassifier(ClassifierMixin, _Shell):
         y : array-like of shape (n,)
             As for :meth:`fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes, for the first call, where `y` does not hold each of them.
+            All classes, for the first call, where `y` does not hold each of them; later
+            the same ones.
         sample_weight : array-like of shape (n,), default=None
             As for :meth:`fit`.
 
@@ -59,8 +61,20 @@ class NetClassifier(ClassifierMixin, _Shell):
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, and if the classes are others than those of the first call.
         """
-        known = None if classes is None else np.unique(np.asarray(classes))
+        known = None
+        if classes is not None:
+            known = np.unique(pd.Series(list(classes), dtype=object).dropna().to_list())
+        if known is not None and hasattr(self, "net_") and set(known) != set(self.classes_):
+            raise ValueError(
+                f"classes={known.tolist()} are not those of the first call, "
+                f"{self.classes_.tolist()}"
+            )
         self._learn_one_epoch(X, y, sample_weight, known)
         return self
 

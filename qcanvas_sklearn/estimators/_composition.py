@@ -12,6 +12,7 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .._fitting import whole_or_not_at_all
 from .._validation import (
     Labels,
     align_columns,
@@ -134,12 +135,17 @@ class CompositionRegressor(RegressorMixin, CaptionedEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is not acceptable.
+            If a parameter, X or y is not acceptable; a fitted estimator is as it was before.
         TypeError
             If X holds neither structures nor element pairs.
         """
         self._check_parameters(sample_weight)
         check_passed(self, y)
+        with whole_or_not_at_all(self):
+            self._learn(X, y, sample_weight)
+        return self
+
+    def _learn(self, X: Any, y: Any, sample_weight: Any) -> None:
         counts, elements = _counts(X)
         labels = read_labels(y)
         check_n_rows(labels.values, len(counts))
@@ -166,7 +172,6 @@ class CompositionRegressor(RegressorMixin, CaptionedEstimator):
         self.residuals_ = [] if self.residual is None else self._fit_residuals(
             X, left, weight, weighted=sample_weight is not None
         )
-        return self
 
     def predict(self, X: Any) -> Array:
         """Predict the targets.

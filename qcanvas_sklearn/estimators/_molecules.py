@@ -123,7 +123,8 @@ class MoleculeRegressor(NetRegressor, _Family):
 
         The scaling of inputs and targets is that of the first call. Of an ensemble's rows
         a fixed part, by pairs or by the groups of molecules, is never learned from: it is
-        collected over the calls to calibrate standard deviations.
+        collected over the calls to calibrate standard deviations, once it is as much as
+        `fit` had, or 100 rows.
 
         Parameters
         ----------

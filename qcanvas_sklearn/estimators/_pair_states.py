@@ -187,7 +187,8 @@ class PairStates(_Shell):
     def _states_at(self, X: Any, distance: ArrayLike | None, member: int) -> States:
         """States of one member, at other distances than those of the pairs if there are any."""
         n = self._n_rows(X)
-        check_scalar(member, "member", numbers.Integral, min_val=0, max_val=self.n_members - 1)
+        last = self._built_with["n_members"] - 1
+        check_scalar(member, "member", numbers.Integral, min_val=0, max_val=last)
         at = None if distance is None else _checked_distances(distance, n)
         return self._states(X, at)[member]
 

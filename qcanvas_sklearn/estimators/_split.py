@@ -40,11 +40,12 @@ def hold_out(
     names, first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
     kinds = np.zeros(len(names), dtype=np.int64) if strata is None else strata[first]
     sizes = np.bincount(group_of_row, minlength=len(names))
-    # A class stays in training as an element does: it is one more thing that a group holds.
-    held = np.column_stack([members[first], kinds + 1 + members.max(initial=0)])
+    # A class stays in training as an element does: it is one more thing that a row holds.
+    classes = np.zeros(len(groups), dtype=np.int64) if strata is None else strata
+    held = np.column_stack([members, classes + 1 + members.max(initial=0)])
     order = np.random.RandomState(seed).permutation(len(names))
     chosen: list[int] = []
-    left = _Occurrences(held)
+    left = _Occurrences(held, group_of_row)
     for kind in np.unique(kinds):
         of_kind = order[kinds[order] == kind]
         wanted = round(fraction * int(sizes[of_kind].sum()))
@@ -59,8 +60,12 @@ def hold_out(
 class _Occurrences:
     """In how many groups that are left each thing occurs."""
 
-    def __init__(self, held: Index) -> None:
-        self.held = [np.unique(row[row > 0]) for row in held]
+    def __init__(self, held: Index, group_of_row: Index) -> None:
+        # Rows of one group may hold different things, as frames of a reaction do.
+        width = held.max(initial=0) + 1
+        found = np.unique((group_of_row[:, None] * width + held)[held > 0])
+        group, thing = np.divmod(found, width)
+        self.held = np.split(thing, np.flatnonzero(np.diff(group)) + 1)
         self.counts = np.bincount(np.concatenate(self.held))
 
     def can_spare(self, group: int) -> bool:

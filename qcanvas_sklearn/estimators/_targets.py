@@ -55,7 +55,7 @@ class TargetSpec:
 
 def check_parity(
     parity: Any, auto: Sequence[int], spec: TargetSpec, values: NDArray[np.float64],
-    reader: Reader[Any], rows: Rows,
+    reader: Reader[Any], rows: Rows, weight: NDArray[np.float64],
 ) -> NDArray[np.int64]:  # fmt: skip
     """Parity of each target: what the user says, or what names tell and data allow.
 
@@ -73,6 +73,8 @@ def check_parity(
         Knows whether the order of the atoms means anything.
     rows : Rows
         What it read.
+    weight : ndarray of shape (n,)
+        Weights of the rows; those of weight 0 say nothing.
 
     Raises
     ------
@@ -92,6 +94,7 @@ def check_parity(
     if not reader.has_order:
         return np.zeros(spec.n_targets, dtype=np.int64)
     out = np.where(known, np.array(stated, dtype=object), auto).astype(np.int64)
+    values = np.where(weight[:, np.newaxis] > 0, values, np.nan)
     members = reader.members(rows)
     for j in np.flatnonzero(out < 0):
         if known[j]:

@@ -78,12 +78,12 @@ class PairReader(DenseReader):
         table, columns = check_table(estimator, X, reset=True)
         assert columns is not None  # why this reader was chosen
         self.columns_ = columns
-        return self._of_table(table)
+        return self._of_table(table, columns)
 
     def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> DenseRows:
         """Read pairs given in the same way, or a part of them."""
         if self.transformer_ is None:
-            rows = self._of_table(self._checked_table(estimator, X))
+            rows = self._of_table(*self._checked_table(estimator, X))
         else:
             pairs = self._checked_pairs(estimator, X)
             transformer = self.transformer_ if learn else self._transformer_for(pairs)
@@ -101,16 +101,18 @@ class PairReader(DenseReader):
             CheckedPairs(z[cut], None if distance is None else distance[cut]) for cut in cuts
         ]
 
-    def _checked_table(self, estimator: BaseEstimator, X: Any) -> NDArray:
+    def _checked_table(
+        self, estimator: BaseEstimator, X: Any
+    ) -> tuple[NDArray, PairColumns]:
         refuse_atoms(estimator, X)
         table, columns = check_table(estimator, X, reset=False)
-        # A table without names or layout is read by position.
         if columns is not None and columns.layout != self.layout_:
             raise ValueError(
                 f"X has the columns of {columns.layout}, "
                 f"{type(estimator).__name__} was fitted on those of {self.layout_}"
             )
-        return table
+        # A table without names or layout is read by position.
+        return table, self.columns_ if columns is None else columns
 
     def _checked_pairs(self, estimator: BaseEstimator, X: Any) -> CheckedPairs:
         if isinstance(X, CheckedPairs):
@@ -146,8 +148,8 @@ class PairReader(DenseReader):
         reader.transformer_ = None
         return reader
 
-    def _of_table(self, table: Any) -> DenseRows:
-        own, others = self.columns_.take(table)
+    def _of_table(self, table: Any, columns: PairColumns) -> DenseRows:
+        own, others = columns.take(table)
         return self._rows(self.layout_.unpack(own), others)
 
     def _drawn_later(self, transformer: PairImageTransformer, pairs: CheckedPairs) -> DenseRows:

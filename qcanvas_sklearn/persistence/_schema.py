@@ -1,6 +1,7 @@
 """Values as JSON and arrays.
 
-None, truth values, whole numbers, finite numbers, texts and lists stand for themselves.
+None, truth values, whole numbers, finite numbers, texts and lists stand for themselves, and
+paths are texts.
 Everything else is an object of one key, which says what it is, as in ``{"tuple": [1, 2]}``.
 Arrays are named, and lie beside the JSON. What the registry lists stands in a table, each
 behind those that it refers to: nothing can refer to itself, and what is shared stays shared.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
@@ -66,6 +68,8 @@ class Writer:
         """
         if value is None or type(value) in (bool, int, str):
             return value
+        if isinstance(value, PurePath):
+            return str(value)  # parameters that are paths may be texts as well
         if type(value) is float:
             return value if math.isfinite(value) else {"float": repr(value)}
         if id(value) in self._found:

@@ -166,6 +166,35 @@ def test_classes_have_their_own_scores(folder, pairs, capsys):
     assert scores["accuracy"] == pytest.approx(expected)
 
 
+def test_classes_are_the_same_in_whichever_way_a_file_writes_them(tmp_path, pairs, capsys):
+    """Whole numbers beside missing ones are floats; a table of text has neither."""
+    table = pairs[["element_1", "element_2"]].assign(wide=(pairs["e_g_ev"] > 1) * 1.0)
+    table.loc[5, "wide"] = np.nan
+    table.to_parquet(tmp_path / "floats.parquet")
+    table.dropna().astype({"wide": int}).to_csv(tmp_path / "integers.csv", index=False)
+    words = ["-t", "wide", "-m", "PairMLPClassifier", *TINY]
+    assert run("fit", tmp_path / "floats.parquet", "-o", tmp_path / "m.qcm", *words) == 0
+    capsys.readouterr()
+    scores = []
+    for name in ("floats.parquet", "integers.csv"):
+        assert run("evaluate", tmp_path / "m.qcm", tmp_path / name, "--json") == 0
+        scores.append(json.loads(capsys.readouterr().out)["targets"]["wide"])
+    assert scores[0] == scores[1] and scores[0]["accuracy"] > 0
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate"])
+def test_rows_are_named_by_their_number_in_the_file(command, folder, tmp_path, capsys):
+    """Those without labels, which are left out, count too."""
+    (tmp_path / "in.csv").write_text("element_1,element_2,e_g_ev\nH,O,\nH,N,1\nH,Xx,2\n")
+    words = {
+        "fit": ["-o", tmp_path / "m.joblib", "-t", "e_g_ev", "--cv", "2"],
+        "evaluate": [],
+    }[command]
+    model = [folder / "gap.joblib"] if command == "evaluate" else []
+    assert run(command, *model, tmp_path / "in.csv", *words) == 2
+    assert "row 2: unknown element symbol" in capsys.readouterr().err
+
+
 def test_molecules_are_fitted_predicted_and_scored(molecules, capsys):
     model, data = molecules / "energy.joblib", molecules / "in.extxyz"
     assert run("predict", model, data, molecules / "out.extxyz", "--forces",

@@ -12,8 +12,8 @@ PACKAGE = Path(qcanvas_sklearn.__file__).parent
 
 #: Rooms by floor; imports go to lower floors (earlier lines) alone.
 FLOORS = (
-    ("_files", "_npz", "_optional", "_progress", "_validation", "_warnings", "elements",
-     "targets", "rendering", "nn"),
+    ("_files", "_fitting", "_npz", "_optional", "_progress", "_validation", "_warnings",
+     "elements", "targets", "rendering", "nn"),
     ("structures", "training"),
     ("datasets",),
     ("hamiltonians",),
