@@ -159,9 +159,12 @@ def _value(text: str) -> Any:
 
 def on_device(model: Any, device: str | None, unseen: str | None = None) -> Any:
     """A fitted model with another device, and another answer to unseen elements."""
-    wanted = {"device": device, "unseen_elements": unseen}
-    for name in model.get_params():
-        value = wanted.get(name.rpartition("__")[2])
-        if value is not None:
-            model.set_params(**{name: value})
+    from ..persistence._trim import estimators_in
+
+    asked = {"device": device, "unseen_elements": unseen}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    # Parameters lead to what meta-estimators were given, not to the copies that they fitted.
+    for part in estimators_in(model):
+        own = part.get_params(deep=False)
+        part.set_params(**{name: value for name, value in wanted.items() if name in own})
     return model

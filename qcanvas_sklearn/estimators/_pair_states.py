@@ -259,9 +259,11 @@ class PairStates(_Shell):
         """
         return self.describe_rows(self._read(X), out_of_fold=out_of_fold)
 
-    def describe_rows(self, rows: Any, *, out_of_fold: bool = False) -> Description:
-        """As :meth:`describe`, of rows with what predictions start from."""
-        states = self._states_of(rows, forces=True, out_of_fold=out_of_fold)
+    def describe_rows(
+        self, rows: Any, *, out_of_fold: bool = False, device: str | None = None
+    ) -> Description:
+        """As :meth:`describe`, of rows with what predictions start from; on another device."""
+        states = self._states_of(rows, forces=True, out_of_fold=out_of_fold, device=device)
         known = dict(rows.arrays)
         n, own_rows = len(known["z"]), [part.own.rows.numpy() for part in states]
         columns = []
@@ -288,7 +290,7 @@ class PairStates(_Shell):
 
     def _states_of(
         self, rows: Any, distance: Array | None = None, repeats: int = 1, *,
-        out_of_fold: bool = False, forces: bool = False,
+        out_of_fold: bool = False, forces: bool = False, device: str | None = None,
     ) -> list[States]:  # fmt: skip
         """States of pairs, each repeated, by member.
 
@@ -300,14 +302,14 @@ class PairStates(_Shell):
             arrays.pop("shells", None)
         if out_of_fold:
             arrays["fold"] = np.repeat(self._fold(rows), repeats)
-        device = resolve_device(self.device, fallback=True)
-        members = evaluation_module(self.net_, device)
+        place = resolve_device(device or self.device, fallback=True)
+        members = evaluation_module(self.net_, place)
         assert isinstance(members, TightBindingMembers)
         parts = []
-        with repeatable(device), torch.no_grad():
+        with repeatable(place), torch.no_grad():
             for start in range(0, len(arrays["z"]), CHUNK):
                 part = {
-                    name: torch.as_tensor(np.array(a[start : start + CHUNK])).to(device)
+                    name: torch.as_tensor(np.array(a[start : start + CHUNK])).to(place)
                     for name, a in arrays.items()
                 }
                 parts.append(_part_states(members, part, start, forces))

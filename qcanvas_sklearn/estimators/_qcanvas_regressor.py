@@ -408,7 +408,9 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
         if model is None:
             return rows
         known = {name: array for name, array in rows.arrays.items() if name != "others"}
-        states = model.describe_rows(DenseRows(known, n_atoms=2), out_of_fold=learn)
+        states = model.describe_rows(
+            DenseRows(known, n_atoms=2), out_of_fold=learn, device=self.device
+        )
         vector = np.zeros((len(rows), 3))
         vector[:, 2] = states.centre[:, QUANTITIES.index("distance")]
         arrays = {

@@ -13,7 +13,7 @@ from skorch.history import History
 
 from ..estimators._base import NetEstimator
 
-__all__ = ["trim"]
+__all__ = ["estimators_in", "trim"]
 
 E = TypeVar("E", bound=BaseEstimator)
 
@@ -66,10 +66,11 @@ def trim(estimator: E) -> E:
         raise TypeError(f"{type(estimator).__name__} is no estimator")
     check_is_fitted(estimator)
     trimmed = copy.deepcopy(estimator)
-    for model in list(_networks_in(trimmed, set())):
-        model._held_back = None
-        model._trimmed = True
-        _forget(model.net_)
+    for model in list(estimators_in(trimmed)):
+        if isinstance(model, NetEstimator) and hasattr(model, "net_"):
+            model._held_back = None
+            model._trimmed = True
+            _forget(model.net_)
     return trimmed
 
 
@@ -78,19 +79,19 @@ def _forget(net: NeuralNet) -> None:
     net.history_ = History()
 
 
-def _networks_in(value: Any, seen: set[int]) -> Iterator[NetEstimator]:
-    """Fitted network estimators in an estimator, wherever in it."""
-    if id(value) in seen:
+def estimators_in(value: Any, seen: set[int] | None = None) -> Iterator[BaseEstimator]:
+    """An estimator and all that are in it, wherever, but for nets of skorch."""
+    seen = set() if seen is None else seen
+    if id(value) in seen or isinstance(value, NeuralNet):
         return
     seen.add(id(value))
-    if isinstance(value, NetEstimator) and hasattr(value, "net_"):
-        yield value
     inner: Any = ()
     if isinstance(value, BaseEstimator):
+        yield value
         inner = vars(value).values()
     elif isinstance(value, Mapping):
         inner = value.values()
     elif isinstance(value, (list, tuple)):
         inner = value
     for item in inner:
-        yield from _networks_in(item, seen)
+        yield from estimators_in(item, seen)

@@ -13,8 +13,18 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.preprocessing import StandardScaler
 
-from qcanvas_sklearn import PairMLPRegressor, cli, load_molecules, load_pairs, load_trajectory
+from qcanvas_sklearn import (
+    CompositionRegressor,
+    PairMLPRegressor,
+    cli,
+    load_molecules,
+    load_pairs,
+    load_trajectory,
+    save_model,
+)
 from qcanvas_sklearn.cli import COMMANDS, main
 from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.structures import Molecules, PairData
@@ -193,6 +203,19 @@ def test_rows_are_named_by_their_number_in_the_file(command, folder, tmp_path, c
     model = [folder / "gap.joblib"] if command == "evaluate" else []
     assert run(command, *model, tmp_path / "in.csv", *words) == 2
     assert "row 2: unknown element symbol" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda model: TransformedTargetRegressor(model, transformer=StandardScaler()),
+    lambda model: CompositionRegressor(residual=model),
+], ids=["scaled target", "residual"])
+def test_options_of_a_prediction_reach_models_within(wrap, folder, tmp_path):
+    X, y = load_pairs(target="e_g_ev", return_X_y=True)
+    model = wrap(PairMLPRegressor(n_hidden=8, max_epochs=1)).fit(X[:9], y[:9])
+    save_model(model, tmp_path / "m.qcm")
+    words = ["predict", tmp_path / "m.qcm", folder / "in.csv", tmp_path / "o.csv"]
+    assert run(*words) == 2
+    assert run(*words, "--unseen-elements", "allow", "--device", "cpu") == 0
 
 
 def test_molecules_are_fitted_predicted_and_scored(molecules, capsys):

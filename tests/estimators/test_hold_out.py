@@ -167,3 +167,19 @@ def test_a_failed_call_leaves_what_is_set_aside(few_images, few_pairs):
     with pytest.raises(ValueError):
         model.set_params(lr=1e30).partial_fit(few_images[75:], 1e30 * y[75:])
     assert (model._held_back, model._held_back._spared) == before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_occurs_in_any_row_of_a_group_is_learned_from(seed):
+    """Rows of one group need not hold the same elements and classes."""
+    groups = np.repeat(np.arange(10), 2)
+    members = np.tile([[6, 0], [1, 6]], (10, 1))
+    members[2 * seed + 1] = [6, 92]
+    strata = np.zeros(20, dtype=np.int64)
+    strata[2 * ((seed + 1) % 10) + 1] = 1
+    learn, valid = hold_out(groups, members, strata, 0.8, seed)
+    assert len(valid) and 92 in members[learn] and 1 in strata[learn]
+    held = HeldBack(0.8, seed)
+    learn, valid = held.split(groups, members, strata)
+    assert 92 in members[learn] and 1 in strata[learn]
+    assert not set(groups[learn]) & set(groups[valid])

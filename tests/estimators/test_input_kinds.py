@@ -218,3 +218,11 @@ def test_electrons_of_a_core_are_counted_from_molecules_of_one_formula(
     for record, expected in ((molecules, n_electrons), (others, n_other)):
         read = reader.read(None, Structures(record)).features
         assert read.n_electrons.tolist() == [expected]
+
+
+def test_columns_that_an_array_carries_are_found_wherever_they_are(few_images, y):
+    """Not where they were in the table of the fit."""
+    more = np.linspace(-1, 1, len(y))[:, np.newaxis]
+    model = PairMLPRegressor(**TINY).fit(np.hstack([few_images, more]), y)
+    before = model.predict(np.hstack([few_images, more]))
+    assert np.array_equal(model.predict(np.hstack([more, few_images])), before)

@@ -18,6 +18,7 @@ from skorch.callbacks import Freezer
 
 import qcanvas_sklearn as q
 from qcanvas_sklearn import MoleculeKFold, load_molecules, load_pairs, load_trajectory
+from qcanvas_sklearn.estimators._baseline import RidgeBaseline
 from qcanvas_sklearn.structures import Molecules
 
 FAMILIES = {
@@ -466,6 +467,22 @@ def test_forces_of_two_centres_in_all_that_predicts(on_two_centres, run, tmp_pat
         alone.predict(new, return_forces=True)
     with pytest.raises(ValueError, match="forces"):
         alone.fit(run.data[:12], run.target[:12], forces=run.data[:12].forces)
+
+
+@pytest.mark.parametrize("factor", [3.0, 1e-9])
+def test_a_common_factor_of_weights_changes_no_baseline(factor):
+    rng = np.random.default_rng(0)
+    X, slopes = rng.normal(size=(20, 4)), rng.normal(size=(60, 3, 4))
+    weight = rng.uniform(1, 2, 20)
+    y, forces = X.sum(axis=1)[:, None] + rng.normal(size=(20, 1)), slopes.sum(axis=2)
+    one, other = (
+        RidgeBaseline.fit(X, y, 0 * y, f * weight)
+        .with_forces(0, X, y[:, 0], f * weight, slopes, forces, np.repeat(f * weight, 3))
+        for f in (1.0, factor)
+    )
+    np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9)
+    one, other = (RidgeBaseline.fit(X, y, 0 * y, f * weight).predict(X) for f in (1.0, factor))
+    np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
 def test_baselines_in_a_grid_of_their_own(molecules, labels):

@@ -112,6 +112,10 @@ def test_an_odd_name_on_what_two_equal_atoms_have_is_no_symmetry(dipoles):
         assert learner().fit(X, y)._targets.parity.tolist() == [0]
     with pytest.raises(ValueError, match="makes target 0 odd, but it is 2 in row"):
         learner(parity=-1).fit(X, y)
+    # A row of weight zero is left out, and says nothing.
+    weight = np.append(np.ones(len(X) - 1), 0.0)
+    told = learner().set_params(max_epochs=1).fit(X, y, sample_weight=weight)
+    assert told._targets.parity.tolist() == [-1]
 
 
 def test_the_sign_of_an_odd_quantity_is_a_class_without_symmetry(dipoles):

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -19,6 +20,7 @@ from qcanvas_sklearn import (
     load_pairs,
 )
 from qcanvas_sklearn.datasets import PairData
+from qcanvas_sklearn.estimators import _base, _pair_states
 from qcanvas_sklearn.targets import TARGETS, identity_residuals
 
 SHORT = {"n_members": 2, "max_epochs": 2, "random_state": 0}
@@ -515,3 +517,19 @@ def test_unseen_elements_have_an_empty_orbital():
     ).fit(X[~has_radon], y[~has_radon])
     known = y[has_radon].notna().all(axis=1)
     assert np.isfinite(model.predict(X[has_radon][known])).all()
+
+
+def test_the_device_of_a_fitted_model_is_that_of_all_its_parts(data, monkeypatch):
+    X, y = data[0][:40], data[1]["e_g_ev"][:40]
+    model = qcanvas(max_epochs=1, unseen_elements="allow").fit(X, y)
+    assert len(model.tight_binding_.set_params(n_members=9).hamiltonian(X[:2], member=1)) == 2
+    with pytest.raises(ValueError, match="member == 2, must be <= 1"):
+        model.tight_binding_.hamiltonian(X[:2], member=2)
+    asked = []
+    for module in (_base, _pair_states):
+        monkeypatch.setattr(
+            module, "resolve_device",
+            lambda device, **_: asked.append(device) or torch.device("cpu"),
+        )  # fmt: skip
+    model.set_params(device="cuda").predict(X)
+    assert len(asked) == 2 and set(asked) == {"cuda"}

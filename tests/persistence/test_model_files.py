@@ -197,6 +197,16 @@ def test_values_come_back_as_they_are(value, tmp_path):
         assert (found.shape, found.strides) == (value.shape, value.strides)
 
 
+def test_paths_come_back_as_texts(tmp_path):
+    encoder = CASES["encoder"].estimator.pretrained
+    encoder.save(tmp_path / "encoder.safetensors")
+    model = q.EncoderTransformer(tmp_path / "encoder.safetensors").fit(CASES["encoder"].X)
+    save_model(model, tmp_path / "m.safetensors")
+    found = load_model(tmp_path / "m.safetensors")
+    assert found.pretrained == str(tmp_path / "encoder.safetensors")
+    assert clone(found).fit(CASES["encoder"].X).encoder_.sha256 == encoder.sha256
+
+
 # ----------------------------------------------------------------------------- the card
 
 
