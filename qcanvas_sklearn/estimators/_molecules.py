@@ -324,7 +324,9 @@ class MoleculeRegressor(NetRegressor, _Family):
         return energy_position(self._readouts(self._targets), self._targets.names)
 
     def _energy_or_error(self) -> int:
-        position = self._energy_position()
+        # Parameters may have changed since the fit; models of earlier versions know no more.
+        known = "_energy_at" in vars(self)
+        position = self._energy_at if known else self._energy_position()
         if position is None:
             kind = "molecules" if self._on_molecules else "pairs or a table"
             raise ValueError(
@@ -338,6 +340,7 @@ class MoleculeRegressor(NetRegressor, _Family):
         super()._first_labels(rows, values, weight)
         self.reference_, self.baseline_ = None, None
         self._force_size: float | None = None
+        self._energy_at = self._energy_position()
         if not isinstance(rows, GraphRows):
             return
         unknown = np.zeros(values.shape[1], dtype=np.int64)

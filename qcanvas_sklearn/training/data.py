@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,9 +64,19 @@ class TrainingData:
         return TrainingData(self.rows.take(index), blocks)
 
     def concat(self, other: TrainingData) -> TrainingData:
-        """These rows, and others of the same kind behind them."""
-        blocks = [a.concat(b) for a, b in zip(self.blocks, other.blocks, strict=True)]
+        """These rows, and others of the same kind behind them, whose blocks may differ."""
+        known = {block.name: block for block in (*self.blocks, *other.blocks)}
+        blocks = [self._block(like).concat(other._block(like)) for like in known.values()]
         return TrainingData(self.rows.concat(other.rows), blocks)
+
+    def _block(self, like: TargetBlock) -> TargetBlock:
+        """The block of a name, of missing labels where there is none."""
+        for block in self.blocks:
+            if block.name == like.name:
+                return block
+        lines = self.rows.entries(like.level, torch.arange(len(self)))
+        nothing = np.full((len(lines), like.values.shape[1]), np.nan)
+        return replace(like, values=nothing, weight=np.zeros(len(lines)))
 
     def to(self, device: torch.device) -> TensorTable:
         """The same on a device."""

@@ -10,6 +10,10 @@ from qcanvas_sklearn import (
     PairImageTransformer,
     PairMLPClassifier,
     PairMLPRegressor,
+    SchNetRegressor,
+    TightBindingRegressor,
+    load_pairs,
+    load_trajectory,
 )
 from qcanvas_sklearn.estimators import _base
 
@@ -114,3 +118,30 @@ def test_validation_rows_without_labels_are_refused(options, regression_table):
     X, y = regression_table
     with pytest.raises(ValueError, match="y_val has no label"):
         PairMLPRegressor(**TINY, **options).fit(X, y, X_val=X[:5], y_val=np.full(5, np.nan))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_forces_may_come_with_some_calls_alone(order):
+    X, y = load_trajectory("ethanol", return_X_y=True)
+    model = SchNetRegressor(
+        n_hidden=8, n_layers=1, n_members=2, cutoff=2.0, validation_fraction=0.4, random_state=0
+    )
+    for rows, forces in [(slice(0, 12), X[:12].forces), (slice(12, 24), None)][::order]:
+        model.partial_fit(X[rows], y[rows], forces=forces)
+    found = model.predict(X[:2], return_std=True, return_forces=True)
+    assert all(np.isfinite(part).all() for part in found)
+    assert model.force_calibration_ is not None
+    # What was fitted has its forces, whatever the next fit is to read.
+    changed = model.set_params(readout="mean").predict(X[:2], return_forces=True)
+    assert np.array_equal(changed[1], found[2])
+
+
+def test_targets_of_a_state_may_come_with_some_calls_alone():
+    X, y = load_pairs(target=["e_g_ev", "total_energy_ev"], return_X_y=True)
+    light = X.isin(["H", "C", "N", "O", "F", "Li"]).all(axis=1)
+    X, y = X[light], y[light]
+    model = TightBindingRegressor(
+        n_members=2, n_hidden=4, validation_fraction=0.3, random_state=0
+    )
+    model.partial_fit(X, y).partial_fit(X, y.assign(total_energy_ev=np.nan))
+    assert np.isfinite(model.predict(X)).all()
