@@ -46,13 +46,10 @@ from ._checks import (
 )
 from ._extrapolation import unseen_members
 from ._provenance import provenance
-from ._stream import HeldBack
+from ._stream import ENOUGH, HeldBack
 from ._targets import TargetSpec, check_parity
 
 __all__ = ["NetEstimator"]
-
-#: Rows that calibrate as well as more do.
-_ENOUGH = 100
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -93,6 +90,7 @@ class NetEstimator(CaptionedEstimator):
 
     if TYPE_CHECKING:
         _held_back: HeldBack | None
+        _built_with: dict[str, Any]
         _split_seed: int  # a continued fit sets the same rows aside
         _trimmed: bool  # whether no more is left than predictions need
         _targets: TargetSpec
@@ -358,7 +356,7 @@ class NetEstimator(CaptionedEstimator):
             net, data, watched, plan, device, keep_optimizer=stream
         )
         known = getattr(self, "_n_calibrated", 0)  # absent from models of earlier versions
-        if not stream or len(valid) >= min(known, _ENOUGH):
+        if not stream or len(valid) >= min(known, ENOUGH):
             self.calibration_, self._n_calibrated = self._calibrate(net, valid), len(valid)
         if not continuing:
             self.extrapolation_ = None

@@ -49,7 +49,6 @@ class SavesEncoder(NetEstimator):
 
     if TYPE_CHECKING:
         provenance_: dict[str, Any]
-        _built_with: dict[str, Any]
 
     @abstractmethod
     def _trained_encoder(self) -> Trained:

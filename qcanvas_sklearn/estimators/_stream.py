@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from ..training import TrainingData
 from ._split import hold_out
 
-__all__ = ["HeldBack", "uniform"]
+__all__ = ["ENOUGH", "HeldBack", "uniform"]
 
 Index = NDArray[np.int64]
 
 #: What is kept to calibrate on, in rows and in bytes.
 _MAX_ROWS = 2000
 _MAX_BYTES = 4 * 2**20
+#: Rows that calibrate as well as more do.
+ENOUGH = 100
 #: Numbers of classes begin behind those of elements.
 _CLASSES = 1000
 

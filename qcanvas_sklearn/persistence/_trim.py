@@ -13,7 +13,7 @@ from skorch.history import History
 
 from ..estimators._base import NetEstimator
 
-__all__ = ["estimators_in", "trim"]
+__all__ = ["estimators_in", "networks_in", "trim"]
 
 E = TypeVar("E", bound=BaseEstimator)
 
@@ -66,17 +66,22 @@ def trim(estimator: E) -> E:
         raise TypeError(f"{type(estimator).__name__} is no estimator")
     check_is_fitted(estimator)
     trimmed = copy.deepcopy(estimator)
-    for model in list(estimators_in(trimmed)):
-        if isinstance(model, NetEstimator) and hasattr(model, "net_"):
-            model._held_back = None
-            model._trimmed = True
-            _forget(model.net_)
+    for model in networks_in(trimmed):
+        model._held_back = None
+        model._trimmed = True
+        _forget(model.net_)
     return trimmed
 
 
 def _forget(net: NeuralNet) -> None:
     net.initialize_optimizer()
     net.history_ = History()
+
+
+def networks_in(estimator: Any) -> list[NetEstimator]:
+    """Fitted network estimators in an estimator, wherever in it."""
+    found = estimators_in(estimator)
+    return [part for part in found if isinstance(part, NetEstimator) and hasattr(part, "net_")]
 
 
 def estimators_in(value: Any, seen: set[int] | None = None) -> Iterator[BaseEstimator]:

@@ -16,7 +16,7 @@ import numpy as np
 from _persisted import cases
 
 from qcanvas_sklearn import load_model, save_model
-from qcanvas_sklearn.persistence._trim import _networks_in
+from qcanvas_sklearn.persistence._trim import networks_in
 
 FOLDER = Path(__file__).parents[1] / "data" / "models"
 #: One model of each family, on pairs and on molecules, and one of each other kind.
@@ -49,7 +49,7 @@ def main(names: tuple[str, ...]) -> None:
         path = Path(folder) / "model.safetensors"
         for name in names:
             case = cases()[name]
-            for model in _networks_in(case.model, set()):
+            for model in networks_in(case.model):
                 model.history_["seconds"] = 0.0  # no two fits take the same
             save_model(case.model, path)
             packed = gzip.compress(path.read_bytes(), mtime=0)
