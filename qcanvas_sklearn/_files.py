@@ -111,7 +111,8 @@ def replaced_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         If no file can stand at `path`.
     """
     path = check_writable(path)
-    temporary = path.with_name(f"{path.stem}.{uuid4().hex}.part{path.suffix}")
+    # Shortened, for names can be no longer than 255 bytes.
+    temporary = path.with_name(f"{path.stem[:32]}.{uuid4().hex}.part{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -192,7 +192,8 @@ class NetEstimator(CaptionedEstimator):
         """Parameters but for those that may be left to the network's own defaults, and are."""
         default = {f.name: f.default for f in fields(self)}
         return {
-            name: value for name, value in params.items()
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in params.items()
             if value is not None or default[name] is not None
         }  # fmt: skip
 
@@ -241,6 +242,10 @@ class NetEstimator(CaptionedEstimator):
     def _counted(self, spec: TargetSpec, values: NDArray[np.float64]) -> TargetSpec:
         """The targets with what these labels add to what is known of them."""
         return spec
+
+    def _needed(self, rows: Rows, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """What of each row has to be learned from to be predicted, (n, k); 0 is nothing."""
+        return self.reader_.members(rows)
 
     def _strata(self, values: NDArray[np.float64]) -> NDArray[np.int64] | None:
         """Class (n,) of each row, where rows are set aside by class."""
@@ -410,7 +415,7 @@ class NetEstimator(CaptionedEstimator):
         self._held_back = held = held or HeldBack(self.validation_fraction, self._split_seed)
         groups = held.units(self.reader_.groups(rows), rows.keys)
         learn, aside = held.split(
-            groups, self.reader_.members(rows), self._strata(values), stream=stream, none=given
+            groups, self._needed(rows, values), self._strata(values), stream=stream, none=given
         )
         if not (len(aside) or given or stream):
             raise ValueError(
@@ -472,9 +477,6 @@ class NetEstimator(CaptionedEstimator):
         members = self.reader_.members_of(self, X)
         return unseen_members(members, self.elements_).sum(axis=1)
 
-    def _unseen(self, rows: Rows) -> NDArray[np.bool_]:
-        return unseen_members(self.reader_.members(rows), self.elements_)
-
     def _known_parts(self, X: Any) -> Iterator[Rows]:
         """Rows to predict, so many at a time that memory does not grow with their number."""
         check_is_fitted(self, "net_")
@@ -484,8 +486,8 @@ class NetEstimator(CaptionedEstimator):
         """Rows to predict, of elements that the model may be asked about."""
         check_is_fitted(self, "net_")
         rows = self._read(X)
-        if self.unseen_elements == "error":
-            check_elements(self.reader_.element_names(rows), self.elements_)
+        present = self.reader_.element_names(rows)
+        check_elements(self.unseen_elements, present, self.elements_)
         return rows
 
     def _outputs(self, rows: Rows, net: NeuralNet | None = None) -> NDArray[np.float64]:

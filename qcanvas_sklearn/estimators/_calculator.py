@@ -62,9 +62,9 @@ class QCanvasCalculator(Calculator):
         model = self.model
         bare = self.atoms.copy()  # without results of its own to read
         rows = model.reader_.read(model, [bare])
-        if model.unseen_elements == "error":
-            check_elements(model.reader_.element_names(rows), model.elements_)
-        is_ensemble = model.n_members > 1
+        present = model.reader_.element_names(rows)
+        check_elements(model.unseen_elements, present, model.elements_)
+        is_ensemble = model._built_with["n_members"] > 1
         found = model._summarised_both(self.predictor, rows, [bare], is_ensemble)
         names = ("energy", "energy_std", "forces", "forces_std")
         self.results = dict(zip(names if is_ensemble else names[::2], found, strict=True))

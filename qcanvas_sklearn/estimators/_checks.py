@@ -94,10 +94,11 @@ def check_passed(estimator: BaseEstimator, y: Any) -> None:
         )
 
 
-def check_elements(present: list[str], seen: list[str]) -> None:
-    """Raise a ValueError that names the elements that were not seen in training."""
+def check_elements(unseen_elements: str, present: list[str], seen: list[str]) -> None:
+    """Raise a ValueError that names those not seen in training, unless they are allowed."""
+    check_choice("unseen_elements", unseen_elements, UNSEEN_ELEMENTS)
     unseen = sorted(set(present) - set(seen))
-    if unseen:
+    if unseen and unseen_elements == "error":
         raise ValueError(
             f"elements {unseen} were not among the training pairs; set "
             'unseen_elements="allow" to extrapolate to them'

@@ -194,9 +194,8 @@ class CompositionRegressor(RegressorMixin, CaptionedEstimator):
         """
         check_is_fitted(self)
         counts, elements = _counts(X)
-        if self.unseen_elements == "error":
-            present = symbols(elements[counts.any(axis=0)]).tolist()
-            check_elements(present, self.elements_)
+        present = symbols(elements[counts.any(axis=0)]).tolist()
+        check_elements(self.unseen_elements, present, self.elements_)
         out = self._by_composition(counts, elements)
         for targets, model in self.residuals_:
             out[:, targets] += np.asarray(model.predict(X)).reshape(len(out), -1)

@@ -25,7 +25,13 @@ from ..training import (
     TrainingData,
     TrainingPlan,
 )
-from ._extrapolation import extrapolation_std, left_out_calibration, left_out_epochs
+from ._extrapolation import (
+    extrapolation_std,
+    left_out_calibration,
+    left_out_epochs,
+    unseen_members,
+)
+from ._stream import TARGETS
 from ._targets import TargetSpec
 
 __all__ = ["NetRegressor"]
@@ -126,13 +132,13 @@ class NetRegressor(RegressorMixin, _Shell):
 
     def _widened(self, std: Array, rows: Rows) -> Array:
         """Standard deviations (n, t), where elements are new at least those at such ones."""
-        new = np.flatnonzero(self._unseen(rows).any(axis=1))
+        members = self.reader_.members(rows)
+        new = np.flatnonzero(unseen_members(members, self.elements_).any(axis=1))
         if not len(new):
             return std
         wide = np.full((len(new), std.shape[1]), np.nan)
         if self.extrapolation_ is not None:
-            members = self.reader_.members(rows)[new]
-            wide = extrapolation_std(self.extrapolation_, members, self.elements_)
+            wide = extrapolation_std(self.extrapolation_, members[new], self.elements_)
         unknown = np.isnan(wide)
         if unknown.any():
             warnings.warn(
@@ -204,6 +210,13 @@ class NetRegressor(RegressorMixin, _Shell):
     def _further_targets(self, y: Any, spec: TargetSpec, name: str) -> Array:
         labels = read_labels(y, input_name=name)
         return align_columns(labels, spec.names, spec.n_targets, input_name=name).values
+
+    def _needed(self, rows: Rows, values: Array) -> NDArray[np.int64]:
+        # A target of few labels stays in training as an element does.
+        known = np.isfinite(values)
+        partly = np.flatnonzero(~known.all(axis=0))
+        targets = known[:, partly] * (TARGETS + partly)
+        return np.column_stack([super()._needed(rows, values), targets])
 
     def _fit_scaler(self, values: Array, spec: TargetSpec) -> TargetScaler:
         return TargetScaler.fit(values, spec.parity)

@@ -65,6 +65,7 @@ class _Occurrences:
         width = held.max(initial=0) + 1
         found = np.unique((group_of_row[:, None] * width + held)[held > 0])
         group, thing = np.divmod(found, width)
+        thing = np.unique(thing, return_inverse=True)[1]
         self.held = np.split(thing, np.flatnonzero(np.diff(group)) + 1)
         self.counts = np.bincount(np.concatenate(self.held))
 

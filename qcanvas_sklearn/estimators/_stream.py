@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..training import TrainingData
 from ._split import hold_out
 
-__all__ = ["ENOUGH", "HeldBack", "uniform"]
+__all__ = ["ENOUGH", "TARGETS", "HeldBack", "uniform"]
 
 Index = NDArray[np.int64]
 
@@ -19,8 +19,8 @@ _MAX_ROWS = 2000
 _MAX_BYTES = 4 * 2**20
 #: Rows that calibrate as well as more do.
 ENOUGH = 100
-#: Numbers of classes begin behind those of elements.
-_CLASSES = 1000
+#: Numbers of classes begin behind those of elements, and of targets behind those of classes.
+_CLASSES, TARGETS = 10**3, 10**9
 
 
 class HeldBack:

@@ -177,8 +177,8 @@ class ViTRegressor(NetRegressor, ViTFamily):
         with a warning in place of the error; the model is usable as it is then.
     warm_start : bool, default=False
         Go on from the weights of the previous ``fit`` (on a table of the same columns and
-        targets) in place of new ones. Random numbers go on too. Another architecture is
-        refused: the parameters of the network, `n_members` and `parity` stay as they were.
+        targets) in place of new ones. Random numbers go on too, rows stay set aside. Another
+        architecture is refused: parameters of the network, `n_members` and `parity` stay.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
     derive : bool, default=False
@@ -334,8 +334,8 @@ class ViTClassifier(NetClassifier, ViTFamily):
         with a warning in place of the error; the model is usable as it is then.
     warm_start : bool, default=False
         Go on from the weights of the previous ``fit`` (on a table of the same columns and
-        targets) in place of new ones. Random numbers go on too. Another architecture is
-        refused: the parameters of the network, `n_members` and `parity` stay as they were.
+        targets) in place of new ones. Random numbers go on too, rows stay set aside. Another
+        architecture is refused: parameters of the network, `n_members` and `parity` stay.
     callbacks : list of skorch callbacks or None, default=None
         Further callbacks; they are copied before use.
     class_weight : dict, "balanced" or None, default=None

@@ -11,7 +11,7 @@ import dis
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -108,6 +108,13 @@ class TrainingPlan:
     further_epochs: float = 0.0
     #: Where the training shows how far it is, besides lines of its epochs.
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        # Torch takes no numbers of numpy, which searches draw.
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):
+                object.__setattr__(self, field.name, value.item())
 
     def groups(self) -> list[tuple[str, dict[str, float]]]:
         """Groups of parameters as skorch takes them, with the factors of their rates."""

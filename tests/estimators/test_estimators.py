@@ -120,6 +120,8 @@ def test_elements_never_seen_are_refused_unless_allowed(model, few_pairs, energy
         model.predict(X.iloc[test])
     model.set_params(unseen_elements="allow")
     assert np.isfinite(model.predict(X.iloc[test])).all()
+    with pytest.raises(ValueError, match="unseen_elements=.allowed. is not one of"):
+        model.set_params(unseen_elements="allowed").predict(X.iloc[test])
 
 
 # Targets --------------------------------------------------------------------------------
@@ -477,6 +479,19 @@ def test_a_model_from_a_gpu_predicts_on_the_cpu(model, few_images, energy, tmp_p
 def test_not_fitted(model, few_images):
     with pytest.raises(NotFittedError):
         model.predict(few_images)
+
+
+def test_numbers_of_numpy_are_numbers(model, few_images, energy):
+    """Such as searches draw from distributions, and grids of numpy hold."""
+    kinds = {bool: np.bool_, int: np.int64, float: np.float64}
+    drawn = {
+        name: kinds[type(value)](value)
+        for name, value in model.set_params(max_epochs=1).get_params(deep=False).items()
+        if type(value) in kinds
+    }
+    X, y = few_images[:40], energy[:40]
+    expected = clone(model).fit(X, y).predict(X)
+    assert np.array_equal(model.set_params(**drawn).fit(X, y).predict(X), expected)
 
 
 # scikit-learn ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from qcanvas_sklearn import HamiltonianRegressor, SchNetRegressor
+from qcanvas_sklearn import HamiltonianRegressor, PairMLPRegressor, SchNetRegressor
 from qcanvas_sklearn.estimators._split import hold_out
 from qcanvas_sklearn.hamiltonians import TwoCentreTables, compute_hamiltonians
 from qcanvas_sklearn.inputs import Structures
@@ -122,3 +122,12 @@ def test_baselines_of_molecules_know_the_training_rows_alone():
     weighted = replace(X, positions=energies(out)[0].positions)
     same = model.set_params(early_stopping=False).fit(weighted, y, sample_weight=weight)
     np.testing.assert_array_equal(same.reader_.describer_.mean_, before["describer"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_target_of_one_row_is_learned_from(seed, regression_table):
+    X, y = regression_table
+    rare = np.where(np.arange(60) == 7 * seed, 1.0, np.nan)
+    model = PairMLPRegressor(n_hidden=8, max_epochs=1, random_state=seed, early_stopping=True)
+    model.set_params(validation_fraction=0.5).fit(X, np.column_stack([y, rare]))
+    assert np.isfinite(model.predict(X)).all()

@@ -56,6 +56,13 @@ def test_file_takes_its_place_at_the_end(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs the permissions of POSIX")
+def test_names_may_be_as_long_as_files_allow(tmp_path):
+    path = tmp_path / ("ü" * 120 + ".safetensors")
+    with written_whole(path) as file:
+        file.write(b"whole")
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
 def test_permissions_are_those_of_any_new_file(tmp_path):
     (tmp_path / "plain").touch()
     with written_whole(tmp_path / "file"):
