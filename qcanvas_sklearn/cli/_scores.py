@@ -147,8 +147,13 @@ def scores(
         return _class_scores(y, predicted)
     known = y.where(np.isfinite(predicted))
     filled = np.where(np.isfinite(predicted), predicted, 0.0)
+    usable = np.ones(y.shape[1], dtype=bool)
+    if std is not None:  # a target without labels to calibrate on has none
+        usable = (np.isfinite(std) & (std > 0)).all(axis=0)
+        std = np.where(usable, std, 1.0)
     found = target_report(known, filled, y_std=std)
-    table = found[["n", *_POINT, *(_SPREAD if std is not None else [])]]
+    table = found[["n", *_POINT, *(_SPREAD if std is not None else [])]].copy()
+    table.loc[~usable, table.columns.intersection(_SPREAD)] = np.nan
     table.insert(0, "unit", [units.get(name, "") for name in table.index])
     table["mae_mean"] = found["mad"]
     if composition is not None:

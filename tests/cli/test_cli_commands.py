@@ -218,6 +218,20 @@ def test_options_of_a_prediction_reach_models_within(wrap, folder, tmp_path):
     assert run(*words, "--unseen-elements", "allow", "--device", "cpu") == 0
 
 
+def test_targets_without_deviations_are_scored_all_the_same(pairs, tmp_path, capsys):
+    """No row to validate on has a label of the second one."""
+    X, y = pairs[["element_1", "element_2"]], pairs[["distance_ang", "e_g_ev"]].copy()
+    y.iloc[4:, 1] = np.nan
+    model = PairMLPRegressor(n_hidden=8, n_members=2, max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="have no label among the validation rows"):
+        save_model(model.fit(X, y, X_val=X[5:9], y_val=y[5:9]), tmp_path / "m.qcm")
+    X.join(y).to_csv(tmp_path / "in.csv", index=False)
+    assert run("evaluate", tmp_path / "m.qcm", tmp_path / "in.csv", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["targets"]
+    assert found["e_g_ev"]["coverage_90"] is None and found["e_g_ev"]["mae"] > 0
+    assert found["distance_ang"]["coverage_90"] > 0
+
+
 def test_molecules_are_fitted_predicted_and_scored(molecules, capsys):
     model, data = molecules / "energy.joblib", molecules / "in.extxyz"
     assert run("predict", model, data, molecules / "out.extxyz", "--forces",
