@@ -432,10 +432,9 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     ) -> bool:  # fmt: skip
         rows = calculated(rows, self.given)
         if not continuing:
-            self._at_rest = lie_at_rest(
-                self.relaxed, self._targets.names or [], self.reader_.groups(rows),
-                rows.arrays["distance"],
-            )  # fmt: skip
+            used = rows.take(np.flatnonzero(self._labelled(values) & (weight > 0)))
+            at = self.reader_.groups(used), used.arrays["distance"]
+            self._at_rest = lie_at_rest(self.relaxed, self._targets.names or [], *at)
         return super()._train(rows, values, weight, validation, plan, continuing, stream)
 
     def _build(

@@ -70,12 +70,12 @@ WAYS = {
     "fit, fit of more": lambda model, X, y: model.set_params(warm_start=True)
     .fit(X[:90], y[:90]).fit(X, y),
     "rows one by one, then all": lambda model, X, y: [
-        model.partial_fit(*block) for n, size in ((36, 1), (108, 108))
+        model.partial_fit(*block) for n, size in ((24, 1), (108, 108))
         for block in blocks(X[:n], y[:n], size)
     ],
     "curve by curve": lambda model, X, y: [
         model.partial_fit(X[k :: len(X) // 3], y[k :: len(X) // 3])
-        for k in [*range(len(X) // 3), *range(10)]
+        for k in [*range(len(X) // 3), *range(4)]
     ],
 }  # fmt: skip
 

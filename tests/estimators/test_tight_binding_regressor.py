@@ -533,3 +533,18 @@ def test_the_device_of_a_fitted_model_is_that_of_all_its_parts(data, monkeypatch
         )  # fmt: skip
     model.set_params(device="cuda").predict(X)
     assert len(asked) == 2 and set(asked) == {"cuda"}
+
+
+def test_rows_of_weight_zero_do_not_say_where_pairs_lie(data):
+    """A pair at two distances is no longer at rest; unless one of them does not count."""
+    X, y = data[0][:40], data[1]["total_energy_ev"][:40]
+    table = PairImageTransformer(include=["atoms", "orbitals"]).fit_transform(X)
+    stretched = table[:5].copy()
+    stretched[:, 2] *= 1.2
+    model = MAKE["tight_binding"](n_members=1, max_epochs=1, n_hidden=8)
+    expected = clone(model).fit(table, y).predict(table)
+    model.fit(
+        np.vstack([table, stretched]), pd.concat([y, y[:5]]),
+        sample_weight=np.repeat([1.0, 0.0], [40, 5]),
+    )  # fmt: skip
+    assert np.array_equal(model.predict(table), expected)
