@@ -32,13 +32,15 @@ PACKAGES = {
     "ase": Package("ASE", "molecules"),
     "dask": Package("dask", "dask"),
     "distributed": Package("distributed", "dask"),
-    "dscribe": Package("dscribe", "descriptors"),
+    "dscribe": Package(
+        "dscribe", "descriptors", "wheels exist for Linux x86_64, macOS and Windows"
+    ),
     "h5py": Package("h5py", "hdf5"),
     "jinja2": Package("Jinja2", "plot"),
     "matplotlib": Package("matplotlib", "plot"),
     "pyarrow": Package("pyarrow", "parquet"),
     "pyscf": Package("PySCF", "dft", "wheels exist for Linux and macOS"),
-    "qmllib": Package("qmllib", "descriptors"),
+    "qmllib": Package("qmllib", "descriptors", "wheels exist for Linux x86_64 and macOS"),
     "tblite": Package(
         "tblite",
         "xtb",

@@ -420,7 +420,7 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     linear = [key for key in values if key in _FRONTIER]
     matrix = np.array([_FRONTIER[key] for key in linear]).reshape(-1, 2)
     bound: list[str] = []
-    if np.linalg.matrix_rank(matrix) == 2:
+    if linear and np.linalg.matrix_rank(matrix) == 2:
         energies = values[linear].to_numpy(dtype=float) @ np.linalg.pinv(matrix).T
         ends = pd.DataFrame(-energies, columns=["e_homo_ev", "e_lumo_ev"], index=values.index)
         derived = derive_targets(ends)

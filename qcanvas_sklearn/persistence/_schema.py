@@ -157,7 +157,9 @@ class Writer:
     def _object(self, value: Any, where: str) -> dict[str, int]:
         kind = kind_of(type(value))
         if kind is None or kind.form is Form.NETWORK:
-            what = getattr(value, "__qualname__", None) or f"a {type(value).__qualname__}"
+            # The ufuncs of older releases of numpy have a name alone.
+            name = getattr(value, "__qualname__", getattr(value, "__name__", None))
+            what = name or f"a {type(value).__qualname__}"
             raise TypeError(f"{where} is {what}, {_REFUSED}")
         parts = {
             part: {name: self.value(v, f"{where}.{name}") for name, v in own.items()}

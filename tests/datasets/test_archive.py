@@ -397,7 +397,7 @@ def payloads(sentinel):
         "builtins.eval": _Call(eval, (code,)),
         "builtins.exec": _Call(exec, (code,)),
         "builtins.getattr": _Call(getattr, ("", "join")),
-        "io.open": _Call(open, (str(sentinel), "w")),
+        f"{open.__module__}.open": _Call(open, (str(sentinel), "w")),
         "subprocess.Popen": _Call(subprocess.Popen, (("touch", str(sentinel)),)),
         "functools.partial": _Call(functools.partial, (os.system, touch)),
         "numpy.load": _Call(np.load, (str(sentinel),)),

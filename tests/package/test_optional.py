@@ -23,7 +23,7 @@ from qcanvas_sklearn.report._page import environment
 from qcanvas_sklearn.structures import neighbour_list
 
 PACKAGE = Path(qcanvas_sklearn.__file__).parent
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).parents[2]
 FEW = load_molecules().data[:2]
 #: What needs each package.
 CALLS = {
