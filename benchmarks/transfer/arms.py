@@ -27,7 +27,7 @@ from qcanvas_sklearn import (
 )
 from qcanvas_sklearn.elements import atomic_numbers
 from qcanvas_sklearn.encoders import Encoder
-from qcanvas_sklearn.estimators._baseline import RidgeBaseline
+from qcanvas_sklearn.estimators._baseline import RidgeBaseline, Slopes
 from qcanvas_sklearn.targets import EXTENSIVE_LABELS
 
 from .cases import CASES
@@ -205,12 +205,11 @@ class TwoBodyRidge:
         self.offset = CompositionRegressor().fit(X, y)
         known, weight = self._known(X), np.ones(len(X))
         features = self.describer.fit_transform(X)
-        self.ridge = RidgeBaseline.fit(features, y[:, None], known[:, None], weight)
+        slopes = None
         if forces is not None:
-            self.ridge = self.ridge.with_forces(
-                0, features, y - known, weight, self.describer.force_features(X), forces,
-                np.ones(len(X.z)),
-            )  # fmt: skip
+            pulls = self.describer.force_features(X)
+            slopes = Slopes(0, pulls, forces, np.ones(len(X.z)))
+        self.ridge = RidgeBaseline.fit(features, y[:, None], known[:, None], weight, slopes)
         return self
 
     def predict(self, X: Molecules, return_forces: bool = False) -> Any:

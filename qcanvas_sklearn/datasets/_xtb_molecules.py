@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._validation import check_choices
 from ..structures import Molecules, check_molecules
-from ..targets import HARTREE_IN_EV
+from ..targets import DEBYE_PER_E_ANGSTROM, HARTREE_IN_EV
 from ._jobs import cache_directory, run_jobs
 from ._labels import DIPOLE_LABELS
 from ._xtb_settings import check_elements, check_settings
@@ -93,8 +93,8 @@ def compute_molecules(
           partly filled;
         - levels: ``e_homo_ev``, ``e_lumo_ev``, ``e_g_ev``; a half-filled level is HOMO
           and LUMO at once;
-        - dipole: ``dipole_mag_d`` and its components, about the origin where the molecule
-          is charged;
+        - dipole: ``dipole_mag_d`` and its components, of ions about the mean of the
+          positions, so that it does not depend on where they are;
 
         ``atom_labels`` the Mulliken charges, ``charge_mulliken``. Forces are the negative
         gradient of ``mermin_free_energy_ev``. ``quality`` is ``"ok"``; or else
@@ -239,6 +239,13 @@ class MoleculeJob:
         record["forces"] = -result.get("gradient") * HARTREE_IN_EV / BOHR_ANG
 
 
+def _dipole_of_charge(molecules: Molecules) -> NDArray[np.float64]:
+    """Dipoles (debye) of the total charges at the means of the positions, (n, 3)."""
+    middle = np.add.reduceat(molecules.positions, molecules.ptr[:-1], axis=0)
+    middle = middle / molecules.n_atoms[:, None]
+    return DEBYE_PER_E_ANGSTROM * molecules.charge[:, None] * middle
+
+
 def check_charges(molecules: Molecules, electrons: NDArray, what: str) -> NDArray[np.int64]:
     """Electrons of molecules, by the numbers of their elements.
 
@@ -300,6 +307,7 @@ def labelled(
             columns[name] = np.array([record[name] for record in records])
     if "dipole" in wanted:
         dipole = np.array([record["dipole_d"] for record in records])
+        dipole = dipole - _dipole_of_charge(molecules)
         columns["dipole_mag_d"] = np.linalg.norm(dipole, axis=1)
         columns |= dict(zip(DIPOLE_LABELS, dipole.T, strict=True))
     charges = np.concatenate([record["charges"] for record in records])

@@ -482,10 +482,10 @@ class NetEstimator(CaptionedEstimator):
         check_is_fitted(self, "net_")
         return map(self._known_rows, self.reader_.parts(self, X))
 
-    def _known_rows(self, X: Any) -> Rows:
+    def _known_rows(self, X: Any, **how: bool) -> Rows:
         """Rows to predict, of elements that the model may be asked about."""
         check_is_fitted(self, "net_")
-        rows = self._read(X)
+        rows = self._read(X, **how)
         present = self.reader_.element_names(rows)
         check_elements(self.unseen_elements, present, self.elements_)
         return rows

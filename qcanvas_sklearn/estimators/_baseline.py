@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..hamiltonians import TwoCentreTransformer
 
-__all__ = ["RidgeBaseline", "describer_of", "has_forces"]
+__all__ = ["RidgeBaseline", "Slopes", "describer_of", "has_forces"]
 
 Array = NDArray[np.float64]
 
@@ -56,6 +56,27 @@ def has_forces(describer: Any) -> bool:
     return describer is None or hasattr(describer, "force_features")
 
 
+class Slopes(NamedTuple):
+    """What forces say of one target, an energy.
+
+    Attributes
+    ----------
+    position : int
+        Which target.
+    features : ndarray of shape (N, 3, k)
+        The negative gradients of the features at the atoms.
+    forces : ndarray of shape (N, 3)
+        Forces, NaN where they are missing.
+    weight : ndarray of shape (N,)
+        Weights of the atoms, in the unit of those of the rows.
+    """
+
+    position: int
+    features: Array
+    forces: Array
+    weight: Array
+
+
 @dataclass(frozen=True)
 class RidgeBaseline:
     """One ridge regression for each target, on features as they are or standardised.
@@ -63,6 +84,7 @@ class RidgeBaseline:
     Which of the two, the penalty, and whether the composition is taken off before, is what
     errs least on rows that are left out one by one. Features in units of their own tell by
     their size what counts, others do not; some hold a whole energy, others what bonds add.
+    With forces, features are standardised, and the composition is taken off.
 
     Attributes
     ----------
@@ -77,9 +99,10 @@ class RidgeBaseline:
 
     @classmethod
     def fit(
-        cls, features: Array, values: Array, composition: Array, weight: Array
-    ) -> RidgeBaseline:
-        """Fit to labels.
+        cls, features: Array, values: Array, composition: Array, weight: Array,
+        slopes: Slopes | None = None,
+    ) -> RidgeBaseline:  # fmt: skip
+        """Fit to labels, one of which may have slopes, too.
 
         Parameters
         ----------
@@ -91,6 +114,8 @@ class RidgeBaseline:
             What the composition says of them.
         weight : ndarray of shape (n,)
             Weights of the rows, of which the ratios count.
+        slopes : Slopes or None, default=None
+            Forces that belong to one target.
 
         Raises
         ------
@@ -98,6 +123,8 @@ class RidgeBaseline:
             If a feature is no finite number, or a target has no label.
         """
         _check(features)
+        if slopes is not None:
+            slopes = slopes._replace(weight=_relative(slopes.weight, weight))
         weight = _relative(weight, weight)
         models, behind = [], []
         for j, column in enumerate(values.T):
@@ -105,7 +132,12 @@ class RidgeBaseline:
             if not known.any():
                 raise ValueError(f"target {j} has no observed label among the training rows")
             data = features[known], weight[known]
-            found = [_best(column[known] - composition[known, j], *data)]
+            rest = column[known] - composition[known, j]
+            if slopes is not None and j == slopes.position:
+                models.append(_sloped(rest, *data, slopes))
+                behind.append(True)
+                continue
+            found = [_best(rest, *data)]
             if composition[:, j].any():
                 found.append(_best(column[known], *data))
             best = int(np.argmax([model["ridge"].best_score_ for model in found]))
@@ -113,51 +145,13 @@ class RidgeBaseline:
             behind.append(best == 0)
         return cls(models, np.array(behind))
 
-    def with_forces(
-        self, position: int, features: Array, values: Array, weight: Array,
-        force_features: Array, forces: Array, atom_weight: Array,
-    ) -> RidgeBaseline:  # fmt: skip
-        """The same, but for one target, an energy, that is fitted to its slopes, too.
-
-        Parameters
-        ----------
-        position : int
-            Which target.
-        features, values, weight : ndarray of shape (n, k), (n,) and (n,)
-            Of the training rows; values less what the composition says, NaN where one is
-            missing.
-        force_features : ndarray of shape (N, 3, k)
-            The negative gradients of the features at the atoms.
-        forces : ndarray of shape (N, 3)
-            Forces, NaN where they are missing.
-        atom_weight : ndarray of shape (N,)
-            Weights of the atoms, in the unit of those of the rows.
-        """
-        weight, atom_weight = _relative(weight, weight), _relative(atom_weight, weight)
-        known, there = np.isfinite(values), np.isfinite(forces)
-        scale = StandardScaler().fit(features[known], sample_weight=weight[known])
-        middle = np.average(values[known], weights=weight[known])
-        slopes = force_features[there] / scale.scale_
-        each = np.broadcast_to(atom_weight[:, None], forces.shape)[there]
-        ridge = RidgeCV(_ALPHAS, fit_intercept=False).fit(
-            np.concatenate([scale.transform(features[known]), slopes]),
-            np.concatenate([values[known] - middle, forces[there]]),
-            sample_weight=np.concatenate([weight[known], each]),
-        )
-        # A constant has no slope: the mean of the energies is all of it.
-        ridge.intercept_ = middle
-        models, behind = list(self.models), self.behind.copy()
-        models[position] = Pipeline([("scale", scale), ("ridge", ridge)])
-        behind[position] = True
-        return RidgeBaseline(models, behind)
-
     def forces(self, force_features: Array, position: int) -> Array:
         """The negative gradient of one target at the atoms, (N, 3).
 
         Parameters
         ----------
         force_features : ndarray of shape (N, 3, k)
-            As in `with_forces`.
+            The negative gradients of the features at the atoms.
         position : int
             Which target.
         """
@@ -186,6 +180,22 @@ def _relative(weight: Array, of_rows: Array) -> Array:
     """Weights in units of the mean of those of the rows: the penalties know no unit."""
     largest = of_rows.max()  # a sum of the largest numbers would be none
     return (weight / largest) / (of_rows / largest).mean()
+
+
+def _sloped(values: Array, features: Array, weight: Array, slopes: Slopes) -> Pipeline:
+    """Ridge regression on energies and forces."""
+    there = np.isfinite(slopes.forces)
+    scale = StandardScaler().fit(features, sample_weight=weight)
+    middle = np.average(values, weights=weight)
+    of_forces = np.broadcast_to(slopes.weight[:, None], there.shape)[there]
+    ridge = RidgeCV(_ALPHAS, fit_intercept=False).fit(
+        np.concatenate([scale.transform(features), slopes.features[there] / scale.scale_]),
+        np.concatenate([values - middle, slopes.forces[there]]),
+        sample_weight=np.concatenate([weight, of_forces]),
+    )
+    # A constant has no slope: the mean of the energies is all of it.
+    ridge.intercept_ = middle
+    return Pipeline([("scale", scale), ("ridge", ridge)])
 
 
 def _check(features: Array) -> None:

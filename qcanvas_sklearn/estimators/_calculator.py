@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
+from ..structures._ase import total_charge
 from ..training import Predictor, resolve_device
-from ._checks import check_elements
 
 if TYPE_CHECKING:
     from ._molecules import MoleculeRegressor
@@ -39,7 +39,8 @@ class QCanvasCalculator(Calculator):
 
     Notes
     -----
-    The total charge is that of ``atoms.info["charge"]``, or the sum of the initial charges.
+    The total charge is that of ``atoms.info["charge"]`` or ``["total_charge"]``, or the sum of
+    the initial charges.
     """
 
     implemented_properties = [
@@ -51,6 +52,14 @@ class QCanvasCalculator(Calculator):
         self.model = copy.copy(model)  # a refit gives the other one new attributes
         self.predictor = Predictor(model.net_, resolve_device(model.device, fallback=True))
 
+    def check_state(self, atoms: Any, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation, the total charge included."""
+        changes = list(super().check_state(atoms, tol))
+        # ASE does not look at what ``info`` says.
+        if self.atoms is not None and total_charge(self.atoms) != total_charge(atoms):
+            changes.append("initial_charges")
+        return changes
+
     def calculate(
         self,
         atoms: Any = None,
@@ -61,11 +70,9 @@ class QCanvasCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         model = self.model
         bare = self.atoms.copy()  # without results of its own to read
-        rows = model.reader_.read(model, [bare])
-        present = model.reader_.element_names(rows)
-        check_elements(model.unseen_elements, present, model.elements_)
+        rows = model._known_rows([bare], slopes=True)
         is_ensemble = model._built_with["n_members"] > 1
-        found = model._summarised_both(self.predictor, rows, [bare], is_ensemble)
+        found = model._summarised_both(self.predictor, rows, is_ensemble)
         names = ("energy", "energy_std", "forces", "forces_std")
         self.results = dict(zip(names if is_ensemble else names[::2], found, strict=True))
         for name in ("energy", "energy_std"):

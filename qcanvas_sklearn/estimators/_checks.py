@@ -100,7 +100,7 @@ def check_elements(unseen_elements: str, present: list[str], seen: list[str]) ->
     unseen = sorted(set(present) - set(seen))
     if unseen and unseen_elements == "error":
         raise ValueError(
-            f"elements {unseen} were not among the training pairs; set "
+            f"elements {unseen} were not among the training rows; set "
             'unseen_elements="allow" to extrapolate to them'
         )
 

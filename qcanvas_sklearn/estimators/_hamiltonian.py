@@ -33,7 +33,7 @@ from ..training import (
 from ._block_calibration import BlockCalibration
 from ._block_sizes import block_sizes
 from ._checks import check_network_parameters
-from ._hamiltonian_checks import check_shells, matched, not_periodic, packed_overlaps
+from ._hamiltonian_checks import check_shells, converged, matched, not_periodic, packed_overlaps
 from ._overlap_terms import OverlapTerms
 from ._pretrained import SavesEncoder, Trained, hamiltonian_encoder
 from ._targets import TargetSpec
@@ -258,7 +258,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         y : Hamiltonians
             Their Hamiltonians, a row a structure, of the same atoms in the same order. With
             overlaps where the tables do not have those of the basis, and `reference` is not
-            None.
+            None. Rows that are not ``y.converged`` are left out.
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights of the rows, of which the ratios count; rows of weight 0
             are left out.
@@ -285,7 +285,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         """
         X = matched(X, y, "y")
         if y_val is not None and X_val is not None:
-            X_val = matched(X_val, y_val, "y_val")
+            X_val, y_val = converged(matched(X_val, y_val, "y_val"))
         super().fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
         return self
 
@@ -379,7 +379,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             As for :meth:`predict`.
         y : Hamiltonians
             True Hamiltonians; their overlaps, where they have any, are those of the
-            prediction.
+            prediction. Rows that are not ``y.converged`` are left out.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows.
 
@@ -391,9 +391,10 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         X = matched(X, y, "y")
         found = self.predict(X.molecules, overlaps=None if y.overlap_values is None else y)
         check_shells(y, found.basis)
+        weight = check_weight(sample_weight, len(y)) * y.converged
         predicted = y.with_values(found.in_unit(y.unit).values)
-        weight = check_weight(sample_weight, len(y))
-        if (weight == weight[0]).all():
+        y, predicted, weight = (rows[weight > 0] for rows in (y, predicted, weight))
+        if (weight == weight[:1]).all():
             return -metrics.matrix_mae(y, predicted)
         errors = [metrics.matrix_mae(y[i], predicted[i]) for i in range(len(y))]
         return -float(np.average(errors, weights=weight * y.n_orbitals**2))
@@ -435,7 +436,7 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
         return y.in_unit("eV")
 
     def _labelled(self, values: Any) -> NDArray[np.bool_]:
-        return np.ones(len(values), dtype=bool)
+        return np.asarray(values.converged)
 
     def _first_labels(self, rows: Any, values: Any, weight: Array) -> None:
         """Levels and factors of overlaps, and the size of what they leave to the network."""

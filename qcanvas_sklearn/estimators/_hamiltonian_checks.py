@@ -13,7 +13,14 @@ from ..hamiltonians import Basis, Hamiltonians
 from ..inputs import Structures
 from ..structures import Molecules, check_molecules
 
-__all__ = ["check_matched", "check_shells", "matched", "not_periodic", "packed_overlaps"]
+__all__ = [
+    "check_matched",
+    "check_shells",
+    "converged",
+    "matched",
+    "not_periodic",
+    "packed_overlaps",
+]
 
 #: Distance (Å) to which atoms of X and of y may differ.
 _SAME_PLACE = 1e-4
@@ -33,6 +40,14 @@ def matched(X: Any, y: Any, name: str) -> Structures:
     molecules = not_periodic(check_molecules(X))
     check_matched(molecules, y, name)
     return Structures(molecules, y.overlap_values, y)
+
+
+def converged(X: Structures) -> tuple[Structures, Hamiltonians]:
+    """Molecules and their Hamiltonians, of self-consistent states alone."""
+    assert X.labels is not None  # of what was matched
+    kept = np.flatnonzero(X.labels.converged)
+    labels = X.labels[kept]
+    return Structures(X.molecules[kept], labels.overlap_values, labels), labels
 
 
 def not_periodic(molecules: Molecules) -> Molecules:

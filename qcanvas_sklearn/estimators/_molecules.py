@@ -32,7 +32,7 @@ from ..training import (
     count_elements,
     resolve_device,
 )
-from ._baseline import RidgeBaseline, describer_of, has_forces
+from ._baseline import RidgeBaseline, Slopes, describer_of, has_forces
 from ._forces import by_component, check_force_weight, energy_position, with_forces
 from ._regressor import NetRegressor
 from ._targets import TargetSpec
@@ -192,23 +192,21 @@ class MoleculeRegressor(NetRegressor, _Family):
         """
         if not return_forces:
             return super().predict(X, return_std=return_std)
-        rows = self._known_rows(X)
+        check_is_fitted(self, "net_")
         self._energy_or_error()
+        rows = self._known_rows(X, slopes=True)
         device = resolve_device(self.device, fallback=True)
-        return self._summarised_both(Predictor(self.net_, device), rows, X, return_std)
+        return self._summarised_both(Predictor(self.net_, device), rows, return_std)
 
-    def _summarised_both(
-        self, predictor: Predictor, rows: Rows, X: Any, return_std: bool
-    ) -> Any:
+    def _summarised_both(self, predictor: Predictor, rows: Rows, return_std: bool) -> Any:
         """Targets and forces, each with standard deviations behind it if asked for."""
         found = predictor(rows, (OUTPUT, FORCES))
         y = self._summarised(self._unscaled(found[OUTPUT], rows), rows, return_std)
         size = self.scaler_.scale[self._energy_or_error()]
         forces, forces_std = self._summarised_forces(found[FORCES], size)
         if self.baseline_ is not None:
-            assert isinstance(self.reader_, MoleculeReader)
-            features = self.reader_.force_features(check_molecules(X))
-            forces += self._forces_of_baseline(features)
+            assert isinstance(rows, GraphRows)
+            forces += self._forces_of_baseline(rows.force_features)
         return (*y, forces, forces_std) if return_std else (y, forces)
 
     def score_forces(
@@ -302,7 +300,13 @@ class MoleculeRegressor(NetRegressor, _Family):
                 f"force_weight={self.force_weight!r}, but X carries no forces; pass them to "
                 "fit as forces"
             )
-        return molecules
+        return molecules if weight else molecules.without_forces()
+
+    def _read(self, X: Any, *, learn: bool = False, slopes: bool = False) -> Rows:
+        if not slopes:
+            return super()._read(X, learn=learn)
+        assert isinstance(self.reader_, MoleculeReader)
+        return self.reader_.read(self, X, slopes=True)
 
     def _around(
         self, module: type[nn.Module], params: dict[str, Any]
@@ -370,14 +374,11 @@ class MoleculeRegressor(NetRegressor, _Family):
         self, rows: GraphRows, values: Array, composition: Array, weight: Array
     ) -> RidgeBaseline:
         """Ridge on the features of the rows, and on their slopes where forces are learned."""
-        fitted = RidgeBaseline.fit(rows.features, values, composition, weight)
-        position = self._energy_position()
-        if not self._force_factor or position is None:
-            return fitted
-        return fitted.with_forces(
-            position, rows.features, (values - composition)[:, position], weight,
-            rows.force_features, rows.forces, np.repeat(weight, np.diff(rows.ptr)),
-        )  # fmt: skip
+        position, slopes = self._energy_position(), None
+        if self._force_factor and position is not None:
+            of_atoms = np.repeat(weight, np.diff(rows.ptr))
+            slopes = Slopes(position, rows.force_features, rows.forces, of_atoms)
+        return RidgeBaseline.fit(rows.features, values, composition, weight, slopes)
 
     def _forces_of_baseline(self, force_features: Array | None) -> Array:
         """What the baseline says of the forces, (N, 3), where there is one."""

@@ -66,6 +66,7 @@ class Charged:
         ----------
         hamiltonians : Hamiltonians
             With overlaps, of the tables' method and basis, see :func:`compute_hamiltonians`.
+            Those of no self-consistent state are left out.
         elements : sequence of str, optional
             Those whose parameters are found; the others keep theirs. By default all that
             occur.
@@ -85,6 +86,7 @@ class Charged:
         """
         if not isinstance(hamiltonians, Hamiltonians):
             raise TypeError(f"expected Hamiltonians, got {type(hamiltonians).__name__}")
+        hamiltonians = hamiltonians[hamiltonians.converged]
         core = self.hamiltonians(hamiltonians.molecules)
         occurring = symbols(hamiltonians.molecules.elements).tolist()
         for symbol in occurring:
@@ -185,7 +187,9 @@ class Charged:
         """
         core = self.hamiltonians(self.check(X, charges=True))
         found = [(pack(s.hamiltonian), s.converged) for s in self._states(core, True)]
-        quality = np.where([ok for _, ok in found], core.molecules.quality, "not-converged")
+        # What was found of the molecules by another method says nothing of this state.
+        quality = np.where(core.converged, core.molecules.quality, "ok")
+        quality = np.where([ok for _, ok in found], quality, "not-converged")
         return replace(
             core, molecules=replace(core.molecules, quality=quality),
             values=np.concatenate([values for values, _ in found]),

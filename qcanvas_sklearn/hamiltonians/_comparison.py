@@ -78,7 +78,8 @@ def _compare(true: Hamiltonians, predicted: Hamiltonians, i: int, n: int) -> Com
     frontier = np.array([frontier_levels(e, n) for e in (levels, others)])
     homo, lumo = (frontier[1] - frontier[0])[:, None]
     errors = {"homo": np.abs(homo), "lumo": np.abs(lumo), "gap": np.abs(lumo - homo)}
-    electrons = _electrons(true, i, orbitals, n) - _electrons(predicted, i, mixed, n)
+    electrons = _electrons(true, i, occupations(levels, n), orbitals)
+    electrons = electrons - _electrons(predicted, i, occupations(others, n), mixed)
     return Comparison(
         {"occupied": np.abs(others - levels)[:filled]}
         | {name: error[np.isfinite(error)] for name, error in errors.items()},
@@ -100,10 +101,10 @@ def _angles(
 
 
 def _electrons(
-    record: Hamiltonians, i: int, orbitals: NDArray[np.float64], n: int
+    record: Hamiltonians, i: int, filling: NDArray[np.float64], orbitals: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Gross populations of the atoms of one molecule."""
-    filled = orbitals * occupations(len(orbitals), n)
+    filled = orbitals * filling
     gross = np.einsum("ik,ik->i", filled, record.overlap(i) @ orbitals)
     atoms = record.basis.orbitals(record.molecules[i].z)
     out = np.zeros(len(atoms.z))

@@ -189,7 +189,11 @@ def _compute_xtb(
     ]
     if state == "core":
         bare = [_bare(method, job) for job in jobs]
-        return _recorded(checked, bare, method, basis, f"{settings}, core Hamiltonian")
+        unlabelled = Molecules(
+            checked.z, checked.positions, checked.ptr, checked.cell, checked.pbc,
+            checked.charge, names=checked.names, groups=checked.groups,
+        )  # fmt: skip
+        return _recorded(unlabelled, bare, method, basis, f"{settings}, core Hamiltonian")
     directory = cache_directory(cache, settings, HamiltonianJob.folders())
     records = [
         record[0]

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
+from ..datasets._labels import DIPOLE_LABELS
 from ..structures import Molecules
 from ._basis import Basis, Orbitals
 from ._blocks import layout_of
@@ -54,8 +56,8 @@ def rotated(hamiltonians: Hamiltonians, matrix: ArrayLike) -> Hamiltonians:
     Returns
     -------
     Hamiltonians
-        Positions and forces turned, and the matrices with them; levels and populations of
-        atoms stay as they are.
+        Positions, forces and dipoles turned, and the matrices with them; levels and
+        populations of atoms stay as they are.
 
     Raises
     ------
@@ -85,6 +87,7 @@ def rotated(hamiltonians: Hamiltonians, matrix: ArrayLike) -> Hamiltonians:
         positions=molecules.positions @ turn.T,
         forces=None if molecules.forces is None else molecules.forces @ turn.T,
         cell=None if molecules.cell is None else molecules.cell @ turn.T,
+        labels=_turned_labels(molecules.labels, turn),
     )
     basis, flats = hamiltonians.basis, [hamiltonians.values]
     if hamiltonians.overlap_values is not None:
@@ -101,6 +104,14 @@ def rotated(hamiltonians: Hamiltonians, matrix: ArrayLike) -> Hamiltonians:
         hamiltonians, molecules=moved, values=turned[0],
         overlap_values=turned[1] if len(turned) > 1 else None,
     )  # fmt: skip
+
+
+def _turned_labels(labels: pd.DataFrame, turn: NDArray[np.float64]) -> pd.DataFrame:
+    """Labels of which the components of the dipole are turned, where all three are there."""
+    if not set(DIPOLE_LABELS) <= set(labels.columns):
+        return labels
+    dipoles = labels[DIPOLE_LABELS].to_numpy() @ turn.T
+    return labels.assign(**dict(zip(DIPOLE_LABELS, dipoles.T, strict=True)))
 
 
 def _turned(

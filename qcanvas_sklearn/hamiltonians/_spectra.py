@@ -20,6 +20,10 @@ __all__ = ["Spectra", "frontier_levels", "matrix_of_levels", "occupations"]
 
 #: Largest deviation of Cᵀ S C from 1: of the orbitals of programs some 1e-15.
 _ORTHONORMAL = 1e-8
+#: Levels (eV or hartree) that differ by less are one: electrons of the highest are shared.
+_DEGENERATE = 1e-6
+#: Quality of molecules whose Hamiltonian is of no self-consistent state.
+_NO_STATE = ("not-converged", "unphysical-charges")
 
 
 class Spectra:
@@ -34,6 +38,11 @@ class Spectra:
         def __len__(self) -> int: ...
         def matrix(self, i: int) -> NDArray[np.float64]: ...
         def overlap(self, i: int) -> NDArray[np.float64]: ...
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """False where the molecules' `quality` says that no state was found, shape (n,)."""
+        return ~np.isin(self.molecules.quality, _NO_STATE)
 
     def to_scipy(self, i: int, cutoff: float = 0.0) -> tuple[csr_array, csr_array | None]:
         """Hamiltonian and overlap of one molecule as sparse arrays.
@@ -148,6 +157,8 @@ class Spectra:
     def density(self, i: int) -> NDArray[np.float64]:
         """Density matrix of one molecule, two electrons a level, filled from below.
 
+        Levels of equal energy share their electrons: which orbitals they have is arbitrary.
+
         Parameters
         ----------
         i : int
@@ -164,7 +175,7 @@ class Spectra:
             As :meth:`solve`.
         """
         levels, orbitals = self.solve(i)
-        filled = occupations(len(levels), int(self.n_electrons[i]))
+        filled = occupations(levels, int(self.n_electrons[i]))
         return (orbitals * filled) @ orbitals.T
 
     def populations(self, i: int, axis: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -225,9 +236,13 @@ def matrix_of_levels(
     return (left * levels) @ left.T
 
 
-def occupations(n_levels: int, n_electrons: int) -> NDArray[np.float64]:
-    """Electrons of each level, filled from below."""
-    return np.clip(n_electrons - 2.0 * np.arange(n_levels), 0.0, 2.0)
+def occupations(levels: NDArray[np.float64], n_electrons: int) -> NDArray[np.float64]:
+    """Electrons of each level (ascending), filled from below; equal ones have the same."""
+    filled = np.clip(n_electrons - 2.0 * np.arange(len(levels)), 0.0, 2.0)
+    if n_electrons:
+        highest = np.abs(levels - levels[(n_electrons - 1) // 2]) < _DEGENERATE
+        filled[highest] = filled[highest].mean()
+    return filled
 
 
 def _populations(

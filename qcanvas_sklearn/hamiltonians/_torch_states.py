@@ -21,7 +21,7 @@ from ._scc import KT
 from ._tables import TwoCentreTables
 from ._torch_assembly import assembled
 
-__all__ = ["TwoCentreStates", "energy_pulls", "two_centre_states"]
+__all__ = ["TwoCentreStates", "energy_slopes", "two_centre_states"]
 
 #: Level (eV) of places of the matrices that belong to no orbital.
 _NOWHERE = 1e4
@@ -81,12 +81,12 @@ class TwoCentreStates:
 
     @property
     def homo(self) -> Tensor:
-        """Highest level with an electron in eV, shape (b,)."""
+        """Highest level with an electron in eV, NaN without electrons, shape (b,)."""
         return self._level(torch.div(self.n_electrons + 1, 2, rounding_mode="floor") - 1)
 
     @property
     def lumo(self) -> Tensor:
-        """Lowest level with room in eV, shape (b,)."""
+        """Lowest level with room in eV, NaN where there is none, shape (b,)."""
         return self._level(torch.div(self.n_electrons, 2, rounding_mode="floor"))
 
     @property
@@ -95,7 +95,8 @@ class TwoCentreStates:
         return self.lumo - self.homo
 
     def _level(self, number: Tensor) -> Tensor:
-        return self.levels.gather(1, number.to(torch.int64)[:, None])[:, 0]
+        framed = torch.nn.functional.pad(self.levels, (1, 1), value=torch.nan)
+        return framed.gather(1, number.to(torch.int64)[:, None] + 1)[:, 0]
 
 
 class _Electrons(NamedTuple):
@@ -217,8 +218,17 @@ def two_centre_states(
     True
     """
     molecules = tables.check(X, charges=scc)
+    if positions is None:
+        return _states_at(tables, molecules, torch.tensor(molecules.positions), scc)
     at = _checked(molecules, positions)
     molecules = replace(molecules, positions=at.detach().cpu().numpy())
+    return _states_at(tables, molecules, at, scc)
+
+
+def _states_at(
+    tables: TwoCentreTables, molecules: Molecules, at: Tensor, scc: bool
+) -> TwoCentreStates:
+    """Electrons of checked molecules, as functions of their positions."""
     core = tables.hamiltonians(molecules)
     orbitals = tables.basis.orbitals(molecules.z)
     overlap, bare, repulsion = assembled(
@@ -255,16 +265,22 @@ def two_centre_states(
     )  # fmt: skip
 
 
-def energy_pulls(
+def energy_slopes(
     tables: TwoCentreTables, molecules: Molecules, *, scc: bool
-) -> NDArray[np.float64]:
-    """Forces of the energies of a `TwoCentreTransformer`, (N, 3, 5) in eV/Å."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Energies of a `TwoCentreTransformer` (n, 5) in eV, and their forces (N, 3, 5) in eV/Å.
+
+    Also, which molecules have self-consistent charges, (n,).
+    """
     positions = torch.tensor(molecules.positions, requires_grad=True)
-    found = two_centre_states(tables, molecules, positions, scc=scc)
+    found = _states_at(tables, molecules, positions, scc)
     parts = (found.core_energy, found.charge_energy, found.repulsion, found.band_energy)
-    core, charge, repulsion, band = (_pull_of(part, positions) for part in parts)
-    pulls = [core, charge, repulsion, core + charge + repulsion, band]
-    return torch.stack(pulls, dim=-1).numpy()
+    kinds = zip(parts, [_pull_of(part, positions) for part in parts], strict=True)
+    of_energies, of_forces = (
+        torch.stack([core, charge, repulsion, core + charge + repulsion, band], dim=-1)
+        for core, charge, repulsion, band in zip(*kinds, strict=True)
+    )
+    return of_energies.detach().numpy(), of_forces.numpy(), found.converged
 
 
 def _pull_of(energies: Tensor, positions: Tensor) -> Tensor:
@@ -294,9 +310,7 @@ def _summarised(
     )  # fmt: skip
 
 
-def _checked(molecules: Molecules, positions: Tensor | None) -> Tensor:
-    if positions is None:
-        return torch.tensor(molecules.positions)
+def _checked(molecules: Molecules, positions: Tensor) -> Tensor:
     if positions.shape != molecules.positions.shape:
         raise ValueError(
             f"positions have shape {tuple(positions.shape)}, and the molecules "

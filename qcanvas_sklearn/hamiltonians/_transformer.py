@@ -187,21 +187,11 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
             If the charges of a molecule do not become self-consistent; its features are
             those of the last cycle.
         """
-        check_is_fitted(self)
-        molecules = self.tables_.check(X, charges=self.scc)
-        self._check_elements(molecules)
+        molecules = self._checked(X)
         settings = (self.tables_, tuple(self.features), self._columns(), self.scc)
         chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
         done = Parallel(n_jobs=self.n_jobs)(delayed(_describe)(c, *settings) for c in chunks)
-        failed = np.flatnonzero(~np.concatenate([part.converged for part in done]))
-        if failed.size:
-            named = [f"{row} ({str(molecules.names[row])!r})" for row in failed[:5].tolist()]
-            warnings.warn(
-                f"the charges of {failed.size} molecules are not self-consistent, among them "
-                f"{', '.join(named)}; their features are those of the last cycle",
-                UserWarning,
-                stacklevel=2,
-            )
+        _warn_of_failed(molecules, np.concatenate([part.converged for part in done]))
         return np.concatenate([part.values for part in done])
 
     @available_if(lambda self: set(self.features) <= set(_SLOPED))
@@ -225,16 +215,61 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             As `transform`.
         """
-        from ._torch_states import energy_pulls
+        return self.transform_with_forces(X)[1]
 
+    @available_if(lambda self: set(self.features) <= set(_SLOPED))
+    def transform_with_forces(
+        self, X: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Features, and what forces are linear in, of charges that are found once for both.
+
+        Parameters
+        ----------
+        X : Molecules, PairData, list of ase.Atoms, or PyG data
+            As in `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n, n_features)
+            As `transform` gives them, of charges that are self-consistent to 1e-10 e in place
+            of 1e-6.
+        force_features : ndarray of shape (N, 3, n_features)
+            As `force_features` gives them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `transform`.
+
+        Warns
+        -----
+        UserWarning
+            As `transform`.
+        """
+        from ._torch_states import energy_slopes
+
+        molecules = self._checked(X)
+        chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
+        done = [energy_slopes(self.tables_, chunk, scc=self.scc) for chunk in chunks]
+        energies, pulls, converged = (np.concatenate(part) for part in zip(*done, strict=True))
+        _warn_of_failed(molecules, converged)
+        counts = np.add.reduceat(
+            (molecules.z[:, None] == self.elements_).astype(float), molecules.ptr[:-1], axis=0
+        )
+        nothing = np.zeros((len(molecules.z), 3, len(self.elements_)))
+        values = {"energies": energies, "composition": counts}
+        slopes = {"energies": pulls, "composition": nothing}
+        features, of_forces = (
+            np.concatenate([kinds[kind] for kind in self.features], axis=-1)
+            for kinds in (values, slopes)
+        )
+        return features, of_forces
+
+    def _checked(self, X: Any) -> Molecules:
         check_is_fitted(self)
         molecules = self.tables_.check(X, charges=self.scc)
         self._check_elements(molecules)
-        chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
-        done = [energy_pulls(self.tables_, chunk, scc=self.scc) for chunk in chunks]
-        nothing = np.zeros((len(molecules.z), 3, len(self.elements_)))
-        kinds = {"energies": np.concatenate(done), "composition": nothing}
-        return np.concatenate([kinds[kind] for kind in self.features], axis=-1)
+        return molecules
 
     def _columns(self) -> Columns:
         return Columns(tuple(self.elements_.tolist()), self.tables_.basis, int(self.n_levels))
@@ -270,6 +305,19 @@ class TwoCentreTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
+def _warn_of_failed(molecules: Molecules, converged: NDArray[np.bool_]) -> None:
+    failed = np.flatnonzero(~converged)
+    if not failed.size:
+        return
+    named = [f"{row} ({str(molecules.names[row])!r})" for row in failed[:5].tolist()]
+    warnings.warn(
+        f"the charges of {failed.size} molecules are not self-consistent, among them "
+        f"{', '.join(named)}; their features are those of the last cycle",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
 def _describe(
     molecules: Molecules,
     tables: TwoCentreTables,
@@ -280,6 +328,8 @@ def _describe(
     """Features of some molecules."""
     rows, converged = [], []
     repulsion = tables.repulsion(molecules).tolist()
+    # Of all elements that may come: what a row is told must not depend on those beside it.
+    charges = tables.charges if tables.covers(columns.elements) else None
     # Matrices this small take longer on more than one thread.
     with threadpool_limits(limits=1, user_api="blas"):
         for i, state in enumerate(tables.states(molecules, scc=scc)):
@@ -287,7 +337,7 @@ def _describe(
             orbitals = tables.basis.orbitals(molecules.z[atoms])
             electrons = Electrons(
                 state, orbitals, molecules.positions[atoms], round(state.occupations.sum()),
-                tables.charges if tables.covers(molecules.elements) else None, repulsion[i],
+                charges, repulsion[i],
             )  # fmt: skip
             rows.append(feature_values(features, electrons, columns))
             converged.append(state.converged)

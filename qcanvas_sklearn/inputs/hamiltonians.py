@@ -113,7 +113,9 @@ class HamiltonianReader(MoleculeReader):
         self.typical_ = self._typical(rows.take(learned))
         return replace(rows, atom=self._relative(rows.z, rows.atom))
 
-    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
+    def read(
+        self, estimator: BaseEstimator, X: Any, *, learn: bool = False, slopes: bool = False
+    ) -> GraphRows:
         """Read further molecules; the graphs alone of those that are no `Structures`."""
         return self._read(X) if isinstance(X, Structures) else super().read(estimator, X)
 

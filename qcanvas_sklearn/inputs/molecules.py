@@ -52,20 +52,29 @@ class MoleculeReader(Reader[GraphRows]):
             return rows
         molecules = rows.features
         self.describer_ = clone(self.spec.describe).fit(molecules[learned])
-        features = _numbers(self.describer_.transform(molecules))
-        pulls = None if rows.forces is None else self.force_features(molecules)
-        return replace(rows, features=features, force_features=pulls)
+        features, slopes = self._features(molecules, rows.forces is not None)
+        return replace(rows, features=features, force_features=slopes)
 
-    def read(self, estimator: BaseEstimator, X: Any, *, learn: bool = False) -> GraphRows:
-        """Read further molecules."""
+    def read(
+        self, estimator: BaseEstimator, X: Any, *, learn: bool = False, slopes: bool = False
+    ) -> GraphRows:
+        """Read further molecules; with `slopes` what forces by a baseline are made of, too."""
         molecules = self._checked(estimator, X)
-        return self._rows(molecules if learn else replace(molecules, forces=None))
+        return self._rows(molecules if learn else molecules.without_forces(), slopes)
 
-    def force_features(self, molecules: Molecules) -> NDArray[np.float64] | None:
-        """The negative gradients of the baseline's features, (N, 3, k), where it has them."""
-        if not hasattr(self.describer_, "force_features"):
-            return None
-        return np.asarray(self.describer_.force_features(molecules), dtype=np.float64)
+    def _features(
+        self, molecules: Molecules, slopes: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Features for a baseline (n, k); their negative gradients (N, 3, k), if asked for."""
+        describer = self.describer_
+        if not (slopes and hasattr(describer, "force_features")):
+            return _numbers(describer.transform(molecules)), None
+        if hasattr(describer, "transform_with_forces"):
+            features, pulls = describer.transform_with_forces(molecules)
+        else:
+            features = describer.transform(molecules)
+            pulls = describer.force_features(molecules)
+        return _numbers(features), np.asarray(pulls, dtype=np.float64)
 
     def _checked(self, estimator: BaseEstimator, X: Any) -> Molecules:
         if not looks_like_molecules(X):
@@ -76,7 +85,7 @@ class MoleculeReader(Reader[GraphRows]):
             )
         return check_molecules(X)
 
-    def _rows(self, molecules: Molecules) -> GraphRows:
+    def _rows(self, molecules: Molecules, slopes: bool = False) -> GraphRows:
         cutoff = self.spec.cutoff
         assert cutoff is not None  # of a network that takes molecules
         near = molecules.neighbours(cutoff, half=True)
@@ -95,11 +104,11 @@ class MoleculeReader(Reader[GraphRows]):
             charge=molecules.charge,
             group=np.zeros(len(molecules), dtype=np.int64),
             forces=molecules.forces,
-            features=None if self.describer_ is None else _numbers(
-                self.describer_.transform(molecules)
-            ),
-            force_features=None if molecules.forces is None else self.force_features(molecules),
         )
+        if self.describer_ is not None:
+            wanted = slopes or molecules.forces is not None
+            features, pulls = self._features(molecules, wanted)
+            rows = replace(rows, features=features, force_features=pulls)
         groups = molecules.groups
         return replace(rows, group=rows.keys() if groups is None else _hashed(groups))
 

@@ -23,17 +23,30 @@ from ._molecule_stack import unused_prefix
 from ._molecules import Molecules
 from ._ragged import pointers
 
-__all__ = ["atoms_of_molecules", "load_ase", "molecules_of_atoms", "read_files", "write_file"]
+__all__ = [
+    "atoms_of_molecules",
+    "load_ase",
+    "molecules_of_atoms",
+    "read_files",
+    "total_charge",
+    "write_file",
+]
 
+#: Names under which ``Atoms.info`` has the total charge; columns of an ASE database may not
+#: be called "charge".
+_CHARGES = ("charge", "total_charge")
 #: What ``Atoms.info`` says about a row that is no label.
-_FACTS = ("name", "group", "charge", "quality")
+_FACTS = ("name", "group", "quality", *_CHARGES)
+#: Distance from a whole number up to which a sum of partial charges is that number.
+_WHOLE = 0.01
+#: Numbers by atom among the results of a calculator.
+_OF_ATOMS = ("charges", "energies", "magmoms")
 #: Arrays of ``Atoms`` that are no labels of atoms.
 _ARRAYS = ("numbers", "positions", "initial_charges", "initial_magmoms", "momenta", "masses",
            "tags")  # fmt: skip
 _DATABASES = (".db", ".json")
-#: Columns of an ASE database may not be called "charge", and others call it so, too.
-_CHARGE_COLUMN = "total_charge"
-_CHARGE_DIGITS = 6
+#: Files that keep labels, in which ASE has names of its own for some.
+_KEEPING = (".xyz", ".extxyz", *_DATABASES)
 
 
 def load_ase() -> ModuleType:
@@ -59,7 +72,7 @@ def molecules_of_atoms(atoms: Iterable[Any], **fields: Any) -> Molecules:
         "z": _joined([image.numbers for image in images], np.int64, ()),
         "positions": _joined([image.positions for image in images], np.float64, (3,)),
         "ptr": pointers([len(image) for image in images]),
-        "charge": np.array([fact["charge"] for fact in facts], dtype=np.float64),
+        "charge": np.array([total_charge(image) for image in images], dtype=np.float64),
         "forces": _forces(images),
         "labels": _table([_labels(image) for image in images], n),
         "atom_labels": _atom_table(images),
@@ -103,13 +116,20 @@ def _joined(parts: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _facts(image: Any) -> dict[str, Any]:
-    facts = {key: image.info[key] for key in _FACTS if key in image.info}
-    if "charge" in facts:
-        return facts
-    # Partial charges add up to a whole number but for round-off.
-    total = image.info.get(_CHARGE_COLUMN)
-    charge = total if _is_number(total) else np.sum(image.get_initial_charges())
-    return facts | {"charge": round(float(charge), _CHARGE_DIGITS)}
+    return {key: image.info[key] for key in _FACTS if key in image.info}
+
+
+def total_charge(image: Any) -> float:
+    """Charge (e) that an ``ase.Atoms`` states, or else the sum of its initial charges.
+
+    Those may be partial charges of a few digits, whose sum is not quite whole.
+    """
+    for name in _CHARGES:
+        if name in image.info:
+            return float(image.info[name])
+    total = float(np.sum(image.get_initial_charges()))
+    whole = float(round(total))
+    return whole if abs(total - whole) < _WHOLE else total
 
 
 def _results(image: Any) -> dict[str, Any]:
@@ -152,18 +172,19 @@ def _forces(images: Sequence[Any]) -> Any:
     ])  # fmt: skip
 
 
+def _atom_labels(image: Any) -> dict[str, Any]:
+    results = _results(image)
+    computed = {key: np.asarray(results[key]) for key in _OF_ATOMS if key in results}
+    own = {key: array for key, array in image.arrays.items() if key not in _ARRAYS}
+    return {
+        key: array.astype(float)
+        for key, array in (computed | own).items()
+        if array.ndim == 1 and array.dtype.kind in "iuf"
+    }
+
+
 def _atom_table(images: Sequence[Any]) -> pd.DataFrame:
-    frames = [
-        pd.DataFrame(
-            {
-                key: array.astype(float)
-                for key, array in image.arrays.items()
-                if key not in _ARRAYS and array.ndim == 1 and array.dtype.kind in "iuf"
-            },
-            index=range(len(image)),
-        )
-        for image in images
-    ]
+    frames = [pd.DataFrame(_atom_labels(image), index=range(len(image))) for image in images]
     empty = pd.DataFrame(index=range(0))
     return pd.concat([empty, *frames], keys=range(len(frames) + 1)).reset_index(drop=True)
 
@@ -259,10 +280,7 @@ def _database(file: Path) -> Iterator[Any]:
     with connect(file) as database:
         for row in database.select():
             image = row.toatoms()
-            facts = dict(row.key_value_pairs)
-            if _CHARGE_COLUMN in facts:
-                facts["charge"] = facts.pop(_CHARGE_COLUMN)
-            image.info |= facts
+            image.info |= row.key_value_pairs
             for key, values in row.data.items():
                 array = np.asarray(values)
                 if array.shape == (len(image),) and key not in image.arrays:
@@ -274,12 +292,27 @@ def write_file(
     molecules: Molecules, path: str | os.PathLike[str], options: dict[str, Any]
 ) -> None:
     """Write all structures to one file, see :meth:`Molecules.write`."""
-    ase, images = load_ase(), atoms_of_molecules(molecules)
+    ase = load_ase()
+    if Path(path).suffix in _KEEPING:
+        _check_names([*molecules.labels, *molecules.atom_labels])
+    images = atoms_of_molecules(molecules)
     with replaced_whole(path) as temporary:
         if temporary.suffix in _DATABASES and "format" not in options:
             _write_database(images, temporary)
         else:
             ase.io.write(temporary, images, **options)
+
+
+def _check_names(labels: Sequence[str]) -> None:
+    """Raise a ValueError if a label would be read back as a result of a calculator."""
+    from ase.calculators.calculator import all_properties
+
+    taken = [name for name in labels if name in all_properties and name not in _OF_ATOMS]
+    if taken:
+        raise ValueError(
+            f"labels {taken} have names that ASE keeps for results of calculators, as which "
+            "they would be read; rename them"
+        )
 
 
 def _write_database(images: Sequence[Any], path: Path) -> None:
@@ -289,6 +322,6 @@ def _write_database(images: Sequence[Any], path: Path) -> None:
         for image in images:
             facts = dict(image.info)
             if "charge" in facts:
-                facts[_CHARGE_COLUMN] = facts.pop("charge")
+                facts["total_charge"] = facts.pop("charge")
             data = {key: a for key, a in image.arrays.items() if key not in _ARRAYS}
             database.write(image, key_value_pairs=facts, data=data)

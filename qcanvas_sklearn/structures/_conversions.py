@@ -25,11 +25,12 @@ class Convertible:
         """A record of ``ase.Atoms``.
 
         What a calculator has computed for a structure as it is now is read: energy
-        (``total_energy_ev``), forces, dipole moment (``dipole_mag_d``). Nothing is
-        computed. Numbers in ``Atoms.info`` and arrays of numbers become labels; the
-        entries ``name``, ``group``, ``charge`` and ``quality`` are the fields of these
-        names. The charge is else the entry ``total_charge``, or the sum of the initial
-        charges. Where some structures have a group, those without are by themselves.
+        (``total_energy_ev``), forces, dipole moment (``dipole_mag_d``), charges and magnetic
+        moments of atoms. Nothing is computed. Numbers in ``Atoms.info`` and arrays of numbers
+        become labels; the entries ``name``, ``group``, ``charge`` (or ``total_charge``) and
+        ``quality`` are the fields of these names. The charge is else the sum of the initial
+        charges, a whole number where it is one but for 0.01. Where some structures have a
+        group, those without are by themselves.
 
         Parameters
         ----------
@@ -184,6 +185,8 @@ class Convertible:
         ------
         ImportError
             If ase is not installed.
+        ValueError
+            If a label is called as a result of ASE's calculators is, such as "energy".
         """
         from ._ase import write_file
 

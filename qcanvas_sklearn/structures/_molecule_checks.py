@@ -62,6 +62,15 @@ def check_arrays(given: Mapping[str, Any]) -> dict[str, Any]:
     if not np.isfinite(arrays["charge"]).all():
         row = int(np.argmin(np.isfinite(arrays["charge"])))
         _refuse(row, arrays["names"], f"the charge is {arrays['charge'][row]}")
+    forces = arrays["forces"]
+    if forces is not None and np.isinf(forces).any():
+        atom = int(np.argmax(np.isinf(forces).any(axis=1)))
+        row = _row(ptr, atom)
+        _refuse(
+            row, arrays["names"],
+            f"the force on atom {atom - ptr[row]} is {forces[atom].tolist()}; NaN where it is "
+            "not known",
+        )  # fmt: skip
     return arrays
 
 

@@ -312,6 +312,11 @@ class Molecules(RowRecord, Convertible):
             self.positions, self.ptr, cutoff, cell=self.cell, pbc=self.pbc, half=half
         )
 
+    def without_forces(self) -> Molecules:
+        """The same structures and labels, but no forces."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        return self._of(kept | {"forces": None})
+
     # ------------------------------------------------------- together, on disk
 
     @staticmethod

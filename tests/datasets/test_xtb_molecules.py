@@ -77,6 +77,21 @@ def test_labels_mean_what_they_say(computed):
     assert computed.quality.tolist() == ["ok"] * 4
 
 
+def test_dipoles_do_not_depend_on_where_a_molecule_is():
+    here = make(HYDROXYL, HYDROXYL, WATER, charge=[-1, 1, 0])
+    there = replace(here, positions=here.positions + [3.0, -20.0, 1.0])
+    names = ["dipole_x_d", "dipole_y_d", "dipole_z_d"]
+    found, moved = (
+        compute_molecules(m, properties=["dipole"], cache=False).labels[names].to_numpy()
+        for m in (here, there)
+    )
+    np.testing.assert_allclose(found, moved, atol=1e-4)
+    # About the origin, where oxygen is, less the charge in the middle.
+    states = _xtb_states.States([8, 1], "GFN2-xTB", 300.0, -1)
+    raw = states.facts(states.state(here[0].positions))["dipole_d"]
+    np.testing.assert_allclose(found[0] - raw, [0, 0, 4.803204 * 0.97 / 2], atol=1e-5)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_extensive_labels_are_those_that_add_up(method):
     elements, positions = WATER

@@ -116,7 +116,7 @@ def test_elements_never_seen_are_refused_unless_allowed(model, few_pairs, energy
     X, y = few_pairs[0], energy
     train, test = next(LeaveElementOut(["Ag"]).split(X, y))
     model.fit(X.iloc[train], y.iloc[train])
-    with pytest.raises(ValueError, match=r"\['Ag'\] were not among the training pairs"):
+    with pytest.raises(ValueError, match=r"\['Ag'\] were not among the training rows"):
         model.predict(X.iloc[test])
     model.set_params(unseen_elements="allow")
     assert np.isfinite(model.predict(X.iloc[test])).all()

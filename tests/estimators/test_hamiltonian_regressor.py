@@ -416,6 +416,33 @@ def test_validation_rows_are_passed_or_set_aside_by_group(molecules, labels):
     )
 
 
+def test_matrices_of_no_state_teach_nothing_and_count_nothing(molecules, labels):
+    marks = np.full(24, "ok", dtype="U24")
+    marks[[3, 20]] = "not-converged", "unphysical-charges"
+    values = labels.values.copy()
+    for row in (3, 20):
+        values[labels.ptr[row] : labels.ptr[row + 1]] = 1e3
+    marked = Hamiltonians(
+        replace(molecules, quality=marks), labels.basis, values, labels.overlap_values
+    )
+    kept = np.flatnonzero(marks == "ok")
+    learned, watched = kept[kept < 12], kept[kept >= 12]
+    model = regressor().fit(
+        molecules[:12], marked[:12], X_val=molecules[12:], y_val=marked[12:]
+    )
+    expected = regressor().fit(
+        molecules[learned], labels[learned], X_val=molecules[watched], y_val=labels[watched]
+    )
+    found, other = (m.predict(molecules[:4]).values for m in (model, expected))
+    np.testing.assert_array_equal(found, other)
+    np.testing.assert_array_equal(
+        model.history_["valid_loss"], expected.history_["valid_loss"]
+    )
+    assert model.score(molecules, marked) == pytest.approx(
+        expected.score(molecules[kept], labels[kept])
+    )
+
+
 def test_ensembles_tell_the_spread_of_every_block(molecules, labels):
     model = regressor(n_members=3).fit(molecules, labels)
     record, std = model.predict(molecules[:4], return_std=True)

@@ -100,7 +100,7 @@ def test_composed_steps_pass_the_layout_on(few_pairs, y, name, output):
     reader = pipe[-1].reader_
     assert isinstance(reader, PairReader) and reader.layout_.image_size == 8
     assert len(pipe[-1].elements_) > 50
-    with pytest.raises(ValueError, match="not among the training pairs"):
+    with pytest.raises(ValueError, match="not among the training rows"):
         clone(pipe).fit(X[:20], y[:20]).predict(X)
 
 

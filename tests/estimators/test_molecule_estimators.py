@@ -18,7 +18,7 @@ from skorch.callbacks import Freezer
 
 import qcanvas_sklearn as q
 from qcanvas_sklearn import MoleculeKFold, load_molecules, load_pairs, load_trajectory
-from qcanvas_sklearn.estimators._baseline import RidgeBaseline
+from qcanvas_sklearn.estimators._baseline import RidgeBaseline, Slopes
 from qcanvas_sklearn.structures import Molecules
 
 FAMILIES = {
@@ -476,8 +476,9 @@ def test_a_common_factor_of_weights_changes_no_baseline(factor):
     weight = rng.uniform(1, 2, 20)
     y, forces = X.sum(axis=1)[:, None] + rng.normal(size=(20, 1)), slopes.sum(axis=2)
     one, other = (
-        RidgeBaseline.fit(X, y, 0 * y, f * weight)
-        .with_forces(0, X, y[:, 0], f * weight, slopes, forces, np.repeat(f * weight, 3))
+        RidgeBaseline.fit(
+            X, y, 0 * y, f * weight, Slopes(0, slopes, forces, np.repeat(f * weight, 3))
+        )
         for f in (1.0, factor)
     )
     np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9)
@@ -658,6 +659,22 @@ def test_the_calculator_gives_what_predict_does(run):
     strange = ase.Atoms("NaH", [[0, 0, 0], [0, 0, 1.9]], calculator=model.as_calculator())
     with pytest.raises(ValueError, match="were not among the training"):
         strange.get_potential_energy()
+
+
+def test_the_calculator_sees_the_charge_change(run):
+    X, y = run.data[:12], run.target[:12]
+    model = regressor("SchNet", max_epochs=1).fit(X, y, forces=X.forces)
+    atoms = X[:1].to_ase()[0]
+    atoms.calc = model.as_calculator()
+    energies = [atoms.get_potential_energy()]
+    for change in ({"charge": 1}, {"charge": -1}, {}):
+        atoms.info = change
+        expected = model.predict(replace(X[:1], charge=[change.get("charge", 0)]))[0]
+        energies.append(atoms.get_potential_energy())
+        assert energies[-1] == pytest.approx(expected, abs=1e-9)
+    assert energies[3] == energies[0] and len(set(energies)) == 3
+    atoms.set_initial_charges(np.full(len(atoms), 1 / len(atoms)))
+    assert atoms.get_potential_energy() == pytest.approx(energies[1], abs=1e-9)
 
 
 def test_dynamics_conserve_energy(run):

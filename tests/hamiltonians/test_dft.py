@@ -1,8 +1,10 @@
 """Hamiltonians that PySCF computes, and what predicted ones save it."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from _hamiltonian_data import DEF2_SVP, pyscf_record
 from threadpoolctl import threadpool_info
@@ -71,7 +73,8 @@ def test_converged_hamiltonians_come_with_labels(converged, ions):
         assert energy == pytest.approx(expected.e_tot * HARTREE_IN_EV, abs=1e-6)
         fock = expected.get_fock() * HARTREE_IN_EV
         np.testing.assert_allclose(converged.matrix(i, "pyscf"), fock, atol=1e-3)
-        dipole = expected.dip_moment(unit="Debye", verbose=0)
+        middle = expected.mol.atom_coords().mean(axis=0)
+        dipole = expected.dip_moment(unit="Debye", origin=middle, verbose=0)
         assert labels["dipole_mag_d"].iloc[i] == pytest.approx(np.linalg.norm(dipole), abs=1e-4)
     charges = converged.molecules.atom_labels["charge_mulliken"]
     np.testing.assert_allclose([charges[:3].sum(), charges[3:].sum()], [0, -1], atol=1e-8)
@@ -96,7 +99,11 @@ def test_the_core_hamiltonian_of_tight_binding_is_h0(ions):
     pytest.importorskip("tblite")
     from qcanvas_sklearn.hamiltonians import TwoCentreTables
 
-    found = compute_hamiltonians(ions, state="core", cache=False)
+    labels, failed = pd.DataFrame({"mine": [1, 2]}), ["not-converged"] * 2
+    labelled = replace(ions, labels=labels, quality=failed)
+    with warnings.catch_warnings(action="error"):
+        found = compute_hamiltonians(labelled, state="core", cache=False)
+    assert found.converged.all() and not len(found.molecules.labels.columns)
     tables = TwoCentreTables.load().hamiltonians(ions)
     np.testing.assert_allclose(found.values, tables.values, atol=1e-3)
     with pytest.raises(ValueError, match="state='minao' is one of PySCF"):

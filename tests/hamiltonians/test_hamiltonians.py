@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from _hamiltonian_data import MIXED, gaussian_record, pyscf_record
 from scipy.spatial.transform import Rotation
@@ -15,7 +16,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import check_consistent_length, indexable
 
-from qcanvas_sklearn.hamiltonians import Basis, Hamiltonians, element_blocks, rotated
+from qcanvas_sklearn.hamiltonians import Basis, Hamiltonians, element_blocks, metrics, rotated
 from qcanvas_sklearn.structures import Molecules
 from qcanvas_sklearn.targets import HARTREE_IN_EV
 
@@ -317,6 +318,22 @@ def test_populations_along_a_bond_do_not_depend_on_the_frame(sign):
     assert here.shape == (4, 16) and not here[:, 9:].any()
 
 
+@pytest.mark.parametrize("n", range(1, 9))
+def test_atoms_that_are_alike_have_the_same_electrons(n):
+    """A square of hydrogen, whose middle levels are equal: any two orbitals are as good."""
+    square = Molecules.from_lists([["H"] * 4], [[[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]])
+    overlap = np.eye(4) + 0.2 * (np.eye(4)[[1, 2, 3, 0]] + np.eye(4)[[3, 0, 1, 2]])
+    record = Hamiltonians.from_matrices(
+        square, [-10 * overlap - 3 * np.eye(4)], [overlap], basis={"H": (0,)}, n_electrons=[n]
+    )
+    np.testing.assert_allclose(record.populations(0)[:, 0], n / 4, atol=1e-9)
+    assert metrics.population_mae(record, record) < 1e-12
+    tilted = record.with_values(record.values + 1e-3 * np.arange(10))
+    assert metrics.population_mae(record, tilted) == pytest.approx(
+        np.abs(record.populations(0) - tilted.populations(0)).sum() / 4, abs=1e-12
+    )
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_turned_record_is_one_of_the_turned_molecules(sign):
     """Its overlaps are of the right form, and nothing that can be measured has changed."""
@@ -339,12 +356,18 @@ def test_a_turned_record_is_one_of_the_turned_molecules(sign):
     np.testing.assert_allclose(back.values, record.values, atol=1e-12)
 
 
-def test_forces_turn_with_the_molecules():
-    record = pyscf_record()
-    forces = np.arange(21.0).reshape(-1, 3)
-    matrix = Rotation.random(random_state=1).as_matrix()
-    other = rotated(replace(record, molecules=replace(record.molecules, forces=forces)), matrix)
-    np.testing.assert_allclose(other.molecules.forces, forces @ matrix.T)
+def test_forces_and_dipoles_turn_with_the_molecules():
+    record, names = pyscf_record(), ["dipole_x_d", "dipole_y_d", "dipole_z_d"]
+    forces, dipoles = np.arange(21.0).reshape(-1, 3), np.array([[0, 1.0, 2], [3, np.nan, 0]])
+    matrix = -Rotation.random(random_state=1).as_matrix()
+    labels = pd.DataFrame(dipoles, columns=names).assign(dipole_mag_d=5**0.5)
+    given = replace(record.molecules, forces=forces, labels=labels, units=None)
+    moved = rotated(replace(record, molecules=given), matrix).molecules
+    np.testing.assert_allclose(moved.forces, forces @ matrix.T)
+    np.testing.assert_allclose(moved.labels[names].iloc[0], matrix @ dipoles[0])
+    np.testing.assert_allclose(np.linalg.norm(moved.labels[names].iloc[0]), 5**0.5)
+    assert moved.labels["dipole_mag_d"].equals(labels["dipole_mag_d"])
+    assert rotated(record, matrix).molecules.labels.equals(record.molecules.labels)
     for wrong in (np.eye(3)[None], 2 * np.eye(3)):
         with pytest.raises(ValueError, match="shape|orthogonal"):
             rotated(record, wrong)

@@ -375,6 +375,10 @@ def test_states_that_do_not_converge_are_flagged(tables, molecules, monkeypatch)
     assert found.molecules.quality.tolist() == ["not-converged"] * 3
     assert not next(tables.states(molecules[:1])).converged
     assert next(tables.states(molecules[:1], scc=False)).converged
+    monkeypatch.undo()
+    failed = ["not-converged", "unphysical-charges", "distorted"]  # by another method
+    again = tables.self_consistent(replace(molecules[:3], quality=failed))
+    assert again.molecules.quality.tolist() == ["ok", "ok", "distorted"]
 
 
 def test_charges_are_fitted(tables, computed):
@@ -392,6 +396,22 @@ def test_charges_are_fitted(tables, computed):
     assert "Ti" in more.charges.shells
     with pytest.raises(ValueError, match="no charges of Ti"):
         fitted.self_consistent(computed[-1:].molecules)
+
+
+def test_charges_are_fitted_to_states_that_there_are(tables, computed, monkeypatch):
+    fitted_to = []
+
+    def fit(core, hamiltonians, *_):
+        fitted_to.append(hamiltonians)
+        return tables.charges
+
+    monkeypatch.setattr("qcanvas_sklearn.hamiltonians._charged.fit_charge_model", fit)
+    marks = computed.molecules.quality.astype("U24")
+    marks[[1, 4]] = "not-converged", "unphysical-charges"
+    marked = replace(computed, molecules=replace(computed.molecules, quality=marks))
+    assert np.flatnonzero(~marked.converged).tolist() == [1, 4]
+    tables.fit_charges(marked[:6])
+    assert fitted_to[0] == computed[[0, 2, 3, 5]]
 
 
 def test_fits_refuse_what_does_not_belong(tables, computed):

@@ -103,6 +103,20 @@ def test_gradients_are_finite_differences(tables, molecules, scc, monkeypatch):
         assert gradient.sum(0).abs().max() < 1e-8  # where they lie does not matter
 
 
+@pytest.mark.parametrize("charge", [1, 0, -1])
+def test_frontiers_that_are_not_there_are_nan(tables, charge):
+    """Of a proton, a hydrogen atom and an anion, alone and beside a larger molecule."""
+    atom = Molecules.from_lists([["H"]], [[[0, 0, 0]]], charge=[charge])
+    both = Molecules.concat([load_molecules().data[:1], atom])
+    expected = tables.self_consistent(both)
+    for molecules, rows in ((atom, [1]), (both, [0, 1])):
+        found = two_centre_states(tables, molecules)
+        for name in ("homo", "lumo", "gap"):
+            values = getattr(expected, name)()[rows]
+            np.testing.assert_allclose(getattr(found, name), values, atol=1e-4, err_msg=name)
+    assert np.isnan(expected.gap()[1]) == (charge != 0)
+
+
 def test_degenerate_levels_have_gradients(tables):
     methane = Molecules.from_lists([["C", "H", "H", "H", "H"]], [METHANE])
     positions = torch.tensor(methane.positions, requires_grad=True)

@@ -114,6 +114,26 @@ def test_rows_do_not_know_each_other(described, molecules):
     np.testing.assert_allclose(transformer.transform(molecules[some]), values[some], atol=1e-9)
 
 
+def test_rows_do_not_know_each_other_where_some_elements_have_no_charges(molecules):
+    tables = TwoCentreTables.load()
+    few = {symbol: tables.charges.shells[symbol] for symbol in ("H", "C", "O")}
+    tables = replace(tables, charges=replace(tables.charges, shells=few))
+    for kinds in (molecules, molecules[[3]]):
+        transformer = TwoCentreTransformer(tables, scc=False, features=["dipole"]).fit(kinds)
+        together = transformer.transform(kinds)
+        alone = [transformer.transform(kinds[i])[0] for i in range(len(kinds))]
+        np.testing.assert_allclose(together, alone, atol=1e-9)
+
+
+def test_both_at_once_are_the_features_and_their_slopes(molecules):
+    for scc, features in ((True, ["composition", "energies"]), (False, ["energies"])):
+        transformer = TwoCentreTransformer(scc=scc, features=features).fit(molecules)
+        values, slopes = transformer.transform_with_forces(molecules[:4])
+        np.testing.assert_allclose(values, transformer.transform(molecules[:4]), atol=2e-5)
+        np.testing.assert_array_equal(slopes, transformer.force_features(molecules[:4]))
+    assert not hasattr(TwoCentreTransformer(), "transform_with_forces")
+
+
 def test_ions_have_dipoles_about_their_middle(described, molecules):
     transformer = described[0]
     ion = replace(molecules[3:4], charge=[1.0])
@@ -221,6 +241,9 @@ def test_states_that_do_not_converge_are_warned_of(molecules, monkeypatch):
     with pytest.warns(UserWarning, match=r"of 3 molecules are not self-consistent.*0 \('"):
         found = transformer.transform(molecules[:3])
     assert np.isfinite(found).all()
+    sloped = TwoCentreTransformer(features=["energies"]).fit(molecules)
+    with pytest.warns(UserWarning, match="of 1 molecules are not self-consistent"):
+        sloped.transform_with_forces(molecules[:1])
 
 
 @pytest.mark.parametrize(

@@ -564,7 +564,7 @@ def test_rows_that_cannot_be_predicted_are_refused(gatv2, few_images, few_pairs)
     rows = few_images[:3].copy()
     rows[1, :2] = 91
     model = clone(gatv2).fit(few_images, few_pairs[1]["distance_ang"])
-    with pytest.raises(ValueError, match=r"\['Pa'\] were not among the training pairs"):
+    with pytest.raises(ValueError, match=r"\['Pa'\] were not among the training rows"):
         attention_weights(model, rows)
 
 

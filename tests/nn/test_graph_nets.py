@@ -24,11 +24,7 @@ from qcanvas_sklearn.nn.cores.dimenet import (
     angle_cosines,
 )
 from qcanvas_sklearn.nn.cores.egnn import EGNN
-from qcanvas_sklearn.nn.cores.faenet import (
-    FAENet,
-    average_over_frames,
-    principal_frames,
-)
+from qcanvas_sklearn.nn.cores.faenet import FAENet, average_over_bond_frames, bond_frames
 from qcanvas_sklearn.nn.cores.gotennet import GotenNet
 from qcanvas_sklearn.nn.cores.schnet import SchNet, SchNetInteraction
 from qcanvas_sklearn.nn.graphs import edge_vectors, lengths, triplets
@@ -46,10 +42,15 @@ from qcanvas_sklearn.nn.symmetry import SwapSymmetric, swap_atoms
 N_HIDDEN, N_EDGE, CUTOFF = 8, 2, 6.0
 
 
+def frames_of(positions, edge_index, graph):
+    vectors = edge_vectors(positions, edge_index)
+    undamped = torch.ones_like(vectors[:, 0])
+    return bond_frames(vectors, undamped, graph[edge_index[1]], int(graph.max()) + 1)
+
+
 def faenet_scalars(core, x, positions, edge_index, edge):
-    one_graph = torch.zeros(len(x), dtype=torch.int64)
-    frames = principal_frames(positions, one_graph, 1)
-    return average_over_frames(core, x, frames, edge_index, edge)
+    frames = frames_of(positions, edge_index, torch.zeros(len(x), dtype=torch.int64))
+    return average_over_bond_frames(core, x, frames, edge_index, edge)
 
 
 def features(core, *graph):
@@ -378,8 +379,9 @@ def test_dimenet_tells_geometries_apart_that_share_all_bond_lengths():
 def test_faenet_without_averaging_is_not_invariant():
     core, (x, positions, edge_index, edge) = CORES["faenet"][0]().double(), molecule()
     rotation, _ = rigid_motion()
-    change = core(x, positions @ rotation.T, edge_index, edge) - core(
-        x, positions, edge_index, edge
+    vectors = edge_vectors(positions, edge_index)
+    change = core(x, vectors @ rotation.T, edge_index, edge) - core(
+        x, vectors, edge_index, edge
     )
     assert change.abs().max() > 1e-3
 
@@ -388,10 +390,10 @@ def test_faenet_without_averaging_is_not_invariant():
 def test_frames_of_degenerate_molecules_are_well_defined(n_extended):
     flat = normal(4, 3)
     flat[:, n_extended:] = 0
-    graph = torch.zeros(4, dtype=torch.int64)
     rotation, shift = rigid_motion()
     moved = flat @ rotation.T + shift
-    frames = principal_frames(moved, graph, 1)
+    pairs = torch.combinations(torch.arange(4)).T
+    frames = frames_of(moved, pairs, torch.zeros(4, dtype=torch.int64))
     assert len(torch.unique(frames.round(decimals=9) + 0.0, dim=0)) == 2**n_extended
     assert (frames[..., n_extended:] == 0).all()
     core = build("faenet")
@@ -402,22 +404,23 @@ def test_frames_of_degenerate_molecules_are_well_defined(n_extended):
 
 def test_frames_keep_distances_and_graphs_apart():
     positions, graph = normal(7, 3), torch.tensor([0, 1, 0, 1, 1, 0, 0])
-    frames = principal_frames(positions, graph, 2)
+    pairs = torch.combinations(torch.arange(7)).T
+    pairs = pairs[:, graph[pairs[0]] == graph[pairs[1]]]
+    frames = frames_of(positions, pairs, graph)
     for k in range(2):
-        alone = principal_frames(positions[graph == k], graph[graph == k] * 0, 1)
-        torch.testing.assert_close(frames[:, graph == k].abs(), alone.abs())
-        torch.testing.assert_close(
-            torch.cdist(frames[0, graph == k], frames[0, graph == k]),
-            torch.cdist(positions[graph == k], positions[graph == k]),
-        )
+        own = pairs[:, graph[pairs[0]] == k]
+        alone = frames_of(positions, own, graph * 0)
+        torch.testing.assert_close(frames[:, graph[pairs[0]] == k].abs(), alone.abs())
+    distances = lengths(edge_vectors(positions, pairs))
+    torch.testing.assert_close(lengths(frames), distances.expand(8, -1))
 
 
 # Two atoms ------------------------------------------------------------------------------
 
 
 def frames_of_pairs(core, x, positions, edge_index, edge):
-    frames = principal_frames(positions, torch.arange(len(x)) // 2, len(x) // 2)
-    return average_over_frames(core, x, frames, edge_index, edge)
+    frames = frames_of(positions, edge_index, torch.arange(len(x)) // 2)
+    return average_over_bond_frames(core, x, frames, edge_index, edge)
 
 
 #: Cores, some of them as no pair network has them, and what they make of any graph.

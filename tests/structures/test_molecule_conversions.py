@@ -110,6 +110,54 @@ def test_structures_without_a_group_leave_those_of_others_alone():
     assert Molecules.from_ase(images, groups=None).groups is None
 
 
+@pytest.mark.parametrize(
+    "info, partial, charge",
+    [
+        ({"charge": -1}, [0, 0, 0], -1), ({"total_charge": 2.0}, [0.5, 0.3, 0.2], 2),
+        ({}, [-0.6667, 0.3333, 0.3333], 0), ({}, [0.1, 0.2, -0.3], 0),
+        ({}, [0.334, 0.333, 0.333], 1), ({}, [0.5, -1.0, 0.0], -0.5),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", [None, "xyz"])
+def test_the_charge_is_what_is_said_or_what_partial_charges_add_up_to(
+    info, partial, charge, ending, tmp_path
+):
+    ase, io = pytest.importorskip("ase"), pytest.importorskip("ase.io")
+    water = ase.Atoms("OH2", [[0, 0, 0.1], [0, 0.8, -0.5], [0, -0.8, -0.5]], info=info)
+    water.set_initial_charges(partial)
+    read = Molecules.from_ase([water])
+    if ending:
+        io.write(tmp_path / "water.xyz", water)
+        read = Molecules.read(tmp_path / "water.xyz")
+    assert read.charge.tolist() == [charge] and not len(read.labels.columns)
+
+
+@pytest.mark.parametrize("name", ["charges", "energies", "magmoms", "mine"])
+@pytest.mark.parametrize("ending", [None, "xyz", "db"])
+def test_numbers_of_atoms_keep_their_names(name, ending, tmp_path):
+    """Some are those of results, which readers of files hand to a calculator."""
+    pytest.importorskip("ase")
+    table = pd.DataFrame({name: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]})
+    molecules = make(atom_labels=table, units={name: "e"})
+    if ending is None:
+        read = Molecules.from_ase(atoms_of(molecules))
+    else:
+        molecules.write(tmp_path / f"m.{ending}")
+        read = Molecules.read(tmp_path / f"m.{ending}")
+    pd.testing.assert_frame_equal(read.atom_labels, table)
+
+
+@pytest.mark.parametrize("name", ["energy", "free_energy", "magmom"])
+def test_labels_that_would_be_read_as_results_are_not_written(name, tmp_path):
+    pytest.importorskip("ase")
+    molecules = make(labels=pd.DataFrame({name: [1.0, 2.0, 3.0]}), units={name: "kcal/mol"})
+    with pytest.raises(ValueError, match=f"labels .'{name}'. have names that ASE keeps"):
+        molecules.write(tmp_path / "m.xyz")
+    assert not list(tmp_path.iterdir())
+    molecules.write(tmp_path / "m.traj")
+    assert Molecules.read(tmp_path / "m.traj").labels.equals(molecules.labels)
+
+
 def test_slabs_get_a_cell_with_volume():
     build = pytest.importorskip("ase.build")
     slab = build.graphene()

@@ -8,18 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..graphs import edge_vectors, lengths, n_messages, sum_messages
+from ..graphs import lengths, sum_messages
 from ..layers import linear_of_edges, linear_of_pairs, mlp
 from ..radial import GaussianBasis, polynomial_cutoff
 
-__all__ = [
-    "FAENet",
-    "FAENetInteraction",
-    "average_over_bond_frames",
-    "average_over_frames",
-    "bond_frames",
-    "principal_frames",
-]
+__all__ = ["FAENet", "FAENetInteraction", "average_over_bond_frames", "bond_frames"]
 
 #: Variance along an axis, relative to the largest, below which atoms lie in a plane.
 _FLAT = 1e-12
@@ -71,9 +64,10 @@ def bond_frames(vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int) 
         \mathcal{F}(v) = \{ v\, [\pm u_1, \pm u_2, \pm u_3] \}
 
     with the eigenvectors u of :math:`\sum f_{ij} v_{ij} v_{ij}^\top` over the edges of a
-    graph. Without damping f, and with all atoms neighbours, these are the axes of
-    :func:`principal_frames`. With it they hold for crystals as well: a repeated cell, or an
-    atom moved to another image, changes nothing. Nothing jumps where edges end.
+    graph. Without damping f, and with all atoms neighbours, these are the principal axes of the
+    atoms [1]_ [2]_. With it they hold for crystals as well: a repeated cell, or an atom moved
+    to another image, changes nothing. Nothing jumps where edges end. A rigid motion or
+    reflection of a graph only reorders its eight frames.
 
     Parameters
     ----------
@@ -92,9 +86,23 @@ def bond_frames(vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int) 
 
     Notes
     -----
-    As for :func:`principal_frames`, but the axes, too, follow the positions in
-    differentiation: slopes of an average over frames are exact wherever the three variances
-    differ. Where two that are not zero are equal they are finite and of no meaning.
+    Where all edges lie in a plane, on a line, or have no length, the directions across are
+    arbitrary; the coordinates along them are zero whatever the choice, and are set to zero, so
+    the frames are well defined (and repeat: a linear molecule has two different ones, a planar
+    one four). Graphs with two equal non-zero variances (methane, a square) have no preferred
+    axes in that plane, and their frames depend on round-off: there, as in the paper, nothing
+    makes the average invariant.
+
+    The axes follow the positions in differentiation: slopes of an average over frames are
+    exact wherever the three variances differ. Where two that are not zero are equal they are
+    finite and of no meaning.
+
+    References
+    ----------
+    .. [1] O. Puny et al., Frame Averaging for Invariant and Equivariant Network Design,
+       ICLR 2022, arXiv:2110.03336.
+    .. [2] A. A. Duval et al., FAENet: Frame Averaging Equivariant GNN for Materials
+       Modeling, ICML 2023, arXiv:2305.05577.
     """
     exact = vectors.double()
     moments = exact[:, :, None] * exact[:, None, :] * damping.double()[:, None, None]
@@ -104,76 +112,23 @@ def bond_frames(vectors: Tensor, damping: Tensor, graph: Tensor, n_graphs: int) 
     return _both_senses((vectors[:, None, :] @ axes.index_select(0, graph))[:, 0])
 
 
-def principal_frames(positions: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
-    r"""Coordinates of the atoms along the principal axes, for both senses of each axis.
-
-    .. math::
-        \mathcal{F}(X) = \{ (X - t)\, [\pm u_1, \pm u_2, \pm u_3] \}
-
-    with the centroid t and the eigenvectors u of the covariance. A rigid motion or
-    reflection of a graph only reorders its eight frames.
-
-    Parameters
-    ----------
-    positions : Tensor of shape (n, 3)
-        Positions of the atoms.
-    graph : Tensor of shape (n,), int64
-        Graph of each atom.
-    n_graphs : int
-        Number of graphs.
-
-    Returns
-    -------
-    Tensor of shape (8, n, 3)
-
-    Notes
-    -----
-    Where all atoms lie in a plane, on a line, or in one point, the directions across are
-    arbitrary; the coordinates along them are zero whatever the choice, and are set to zero,
-    so the frames are well defined (and repeat: a linear molecule has two different ones,
-    a planar one four). Graphs with two equal non-zero variances (methane, a square) have no
-    preferred axes in that plane, and their frames depend on round-off: there, as in the
-    paper, nothing makes the average invariant.
-
-    The axes are constants to differentiation; the projection on them is not.
-
-    References
-    ----------
-    .. [1] O. Puny et al., Frame Averaging for Invariant and Equivariant Network Design,
-       ICLR 2022, arXiv:2110.03336.
-    .. [2] A. A. Duval et al., FAENet: Frame Averaging Equivariant GNN for Materials
-       Modeling, ICML 2023, arXiv:2305.05577.
-    """
-    n_atoms = n_messages(graph, n_graphs).clamp(min=1)[:, None]
-    centers = sum_messages(positions, graph, n_graphs) / n_atoms
-    centered = positions - centers.index_select(0, graph)
-    with torch.no_grad():
-        exact = centered.double()
-        outer = exact[:, :, None] * exact[:, None, :]
-        variances, axes = torch.linalg.eigh(sum_messages(outer, graph, n_graphs))
-        extended = variances > _FLAT * variances[:, -1:]
-        axes = (axes * extended[:, None, :]).flip(-1).to(positions.dtype)
-    projected = (centered[:, None, :] @ axes.index_select(0, graph))[:, 0]
-    return _both_senses(projected)
-
-
-def average_over_frames(
-    core: nn.Module, x: Tensor, frames: Tensor, edge_index: Tensor, edge: Tensor
+def average_over_bond_frames(
+    core: FAENet, x: Tensor, frames: Tensor, edge_index: Tensor, edge: Tensor
 ) -> Tensor:
-    r"""Mean of a network's node features over frames, in one pass.
+    r"""Mean of a network's node features over frames of the edges, in one pass.
 
     .. math::
-        \langle \Phi \rangle (x, X) =
-            \frac{1}{|\mathcal{F}|} \sum_{F \in \mathcal{F}(X)} \Phi(x, F)
+        \langle \Phi \rangle (x, v) =
+            \frac{1}{|\mathcal{F}|} \sum_{F \in \mathcal{F}(v)} \Phi(x, F)
 
     Parameters
     ----------
-    core : nn.Module
-        Maps nodes (n, k), positions (n, 3), edge index and edge features to (n, k).
+    core : FAENet
+        Network.
     x : Tensor of shape (n, k)
         Node features.
-    frames : Tensor of shape (F, n, 3)
-        Positions in each frame.
+    frames : Tensor of shape (F, E, 3)
+        Edges in each frame, as :func:`bond_frames` gives them.
     edge_index : Tensor of shape (2, E)
         Source and target of each edge.
     edge : Tensor of shape (E, n_edge)
@@ -183,23 +138,10 @@ def average_over_frames(
     -------
     Tensor of shape (n, k)
     """
-    n_frames, n, _ = frames.shape
-    copies = _copies(edge_index, n_frames, n)
-    out = core(x.repeat(n_frames, 1), frames.flatten(0, 1), copies, edge.repeat(n_frames, 1))
-    return out.unflatten(0, (n_frames, n)).mean(0)
-
-
-def average_over_bond_frames(
-    core: FAENet, x: Tensor, frames: Tensor, edge_index: Tensor, edge: Tensor
-) -> Tensor:
-    """Mean of node features (n, k) over frames of edges (F, E, 3), in one pass.
-
-    As :func:`average_over_frames`, for frames that :func:`bond_frames` gives.
-    """
     n_frames, n = len(frames), len(x)
     copies = _copies(edge_index, n_frames, n)
     edge = edge.repeat(n_frames, 1)
-    out = core.from_vectors(x.repeat(n_frames, 1), frames.flatten(0, 1), copies, edge)
+    out = core(x.repeat(n_frames, 1), frames.flatten(0, 1), copies, edge)
     return out.unflatten(0, (n_frames, n)).mean(0)
 
 
@@ -281,7 +223,7 @@ class FAENet(nn.Module):
 
     Edges start as :math:`e_{ij} = \sigma(\mathrm{MLP}[r_j - r_i, \phi(d_{ij}), f_{ij}])`:
     the difference vectors enter with their components, so the network by itself is not
-    invariant under rotation; :func:`average_over_frames` makes it so.
+    invariant under rotation; :func:`average_over_bond_frames` makes it so.
 
     Parameters
     ----------
@@ -321,7 +263,7 @@ class FAENet(nn.Module):
             FAENetInteraction(n_hidden, damped) for _ in range(n_layers)
         )
 
-    def from_vectors(
+    def forward(
         self, x: Tensor, vectors: Tensor, edge_index: Tensor, edge: Tensor
     ) -> Tensor:
         """Map (n, n_hidden), edges (E, 3), (2, E), (E, n_edge) to (n, n_hidden)."""
@@ -332,14 +274,6 @@ class FAENet(nn.Module):
         for interaction in self.interactions:
             x = interaction(x, edge_index, edge, damping)
         return x
-
-    def forward(
-        self, x: Tensor, positions: Tensor, edge_index: Tensor, edge: Tensor,
-        shift: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
-        """Map nodes (n, n_hidden), (n, 3), edges (2, E), (E, n_edge) to (n, n_hidden)."""
-        vectors = edge_vectors(positions, edge_index, shift)
-        return self.from_vectors(x, vectors, edge_index, edge)
 
     def of_pairs(self, x: Tensor, distance: Tensor, edge: Tensor) -> Tensor:
         """Mean over the two frames of graphs of two atoms, without an index.
