@@ -124,7 +124,7 @@ class TightBindingFamily(NetEstimator):
     .. [1] H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, A Density Functional Tight
        Binding Layer for Deep Learning of Chemical Hamiltonians, J. Chem. Theory Comput. 14,
        5764 (2018), arXiv:1808.04526.
-    .. [2] C. R. Hourahine et al., DFTB+, a software package for efficient approximate density
+    .. [2] B. Hourahine et al., DFTB+, a software package for efficient approximate density
        functional theory based atomistic simulations, J. Chem. Phys. 152, 124101 (2020).
     .. [3] A. McSloy et al., TBMaLT, a flexible toolkit for combining tight-binding and machine
        learning, J. Chem. Phys. 158, 034801 (2023).
@@ -329,7 +329,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     .. [1] H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, A Density Functional Tight
        Binding Layer for Deep Learning of Chemical Hamiltonians, J. Chem. Theory Comput. 14,
        5764 (2018), arXiv:1808.04526.
-    .. [2] C. R. Hourahine et al., DFTB+, a software package for efficient approximate density
+    .. [2] B. Hourahine et al., DFTB+, a software package for efficient approximate density
        functional theory based atomistic simulations, J. Chem. Phys. 152, 124101 (2020).
     .. [3] A. McSloy et al., TBMaLT, a flexible toolkit for combining tight-binding and machine
        learning, J. Chem. Phys. 158, 034801 (2023).
