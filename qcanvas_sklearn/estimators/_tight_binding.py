@@ -110,9 +110,8 @@ class TightBindingFamily(NetEstimator):
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
     them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` had
-    1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band,
-    measured while the populations of a third of the pairs were exchanged.
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
+    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
@@ -316,9 +315,8 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
     them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` had
-    1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band,
-    measured while the populations of a third of the pairs were exchanged.
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
+    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
