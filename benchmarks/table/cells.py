@@ -25,9 +25,10 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from qcanvas_sklearn import __version__, load_pairs
+from qcanvas_sklearn import PairImageTransformer, __version__, load_pairs
 from qcanvas_sklearn._files import written_whole
 from qcanvas_sklearn.metrics import target_report
+from qcanvas_sklearn.structures import PairData
 from qcanvas_sklearn.targets import TARGETS
 
 from .models import MODELS, Model, build
@@ -110,8 +111,15 @@ def split(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.split(order, [n_train, n_train + n_valid])
 
 
-def fit_cell(cell: Cell) -> dict[str, Any]:
+def fit_cell(cell: Cell, pairs: PairData | None = None) -> dict[str, Any]:
     """Fit a cell and measure its errors.
+
+    Parameters
+    ----------
+    cell : Cell
+        Model, seed and targets.
+    pairs : PairData, default=None
+        Pairs to learn from and to be tested on; by default the bundled ones.
 
     Returns
     -------
@@ -122,7 +130,9 @@ def fit_cell(cell: Cell) -> dict[str, Any]:
         is timed at its second run, for the first one may start threads and devices.
     """
     model = cell.build()
-    X, y = _pairs(cell, model.needs_distance)
+    if pairs is not None:
+        _look_up_in(pairs, model)
+    X, y = _pairs(cell, model.needs_distance, pairs)
     train, valid, test = split(len(X), cell.seed)
     is_ensemble = getattr(model.pipeline[-1], "n_members", 1) > 1
     has_network = isinstance(MODELS[cell.model].regressor, str)
@@ -163,10 +173,10 @@ def _validation(
     return {f"{step}__X_val": table, f"{step}__y_val": y.iloc[valid]}
 
 
-def attempt(cell: Cell) -> Outcome:
+def attempt(cell: Cell, pairs: PairData | None = None) -> Outcome:
     """Fit a cell; an error is returned, so that it stops no other cell."""
     try:
-        return Outcome(cell, fit_cell(cell))
+        return Outcome(cell, fit_cell(cell, pairs))
     except Exception:
         return Outcome(cell, None, traceback.format_exc())
 
@@ -188,11 +198,23 @@ def load(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _pairs(cell: Cell, with_distance: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    bunch = load_pairs(list(cell.targets))
-    X, y = bunch.data, bunch.target
+def _look_up_in(pairs: PairData, model: Model) -> None:
+    """Let a model find what was calculated for a pair in another data set."""
+    first = model.pipeline[0]
+    if not isinstance(first, PairImageTransformer) or first.source != "bundled":
+        raise ValueError(f"a model that sees {model.sees} looks up bundled pairs or none")
+    first.set_params(source=pairs)
+
+
+def _pairs(
+    cell: Cell, with_distance: bool, pairs: PairData | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if pairs is None:
+        pairs = load_pairs().pairs
+    X = pd.DataFrame(pairs.elements, columns=["element_1", "element_2"], dtype=object)
+    y = pairs.labels[list(cell.targets)]
     if with_distance:
-        X = X.assign(distance_ang=bunch.pairs.bond_lengths)
+        X = X.assign(distance_ang=pairs.bond_lengths)
     if cell.limit_rows is not None:
         rows = np.arange(cell.limit_rows) * len(X) // cell.limit_rows
         X, y = X.iloc[rows], y.iloc[rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,10 +54,13 @@ class Entry(NamedTuple):
         regressor from a seed, to be fitted on element descriptors.
     inputs : str
         One of `INPUTS`.
+    parameters : mapping of str to object
+        Of a network, where they are not its defaults.
     """
 
     regressor: str | Callable[[int], Any]
     inputs: str = "own"
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
 #: The models by name.
@@ -64,6 +68,7 @@ MODELS: dict[str, Entry] = {
     "median": Entry(lambda seed: DummyRegressor(strategy="median")),
     "boosting": Entry(lambda seed: HistGradientBoostingRegressor(random_state=seed)),
     "pair_mlp_elements": Entry("PairMLPRegressor", "elements"),
+    "pair_mlp_5_elements": Entry("PairMLPRegressor", "elements", {"n_members": 5}),
     "qcanvas_elements": Entry("QCanvasRegressor", "elements"),
     "tight_binding_elements": Entry("TightBindingRegressor", "elements"),
     "qcanvas_distance": Entry("QCanvasRegressor", "distance"),
@@ -78,6 +83,7 @@ MODELS: dict[str, Entry] = {
     "vit": Entry("ViTRegressor"),
     "fusion": Entry("FusionRegressor"),
     "pair_mlp": Entry("PairMLPRegressor"),
+    "pair_mlp_5": Entry("PairMLPRegressor", parameters={"n_members": 5}),
     "pair_transformer": Entry("PairTransformerRegressor"),
     "tight_binding": Entry("TightBindingRegressor"),
     "qcanvas": Entry("QCanvasRegressor"),
@@ -152,7 +158,9 @@ def build(
             f"model {name!r} is qcanvas_sklearn.{entry.regressor}, which the installed "
             f"version {qcanvas_sklearn.__version__} does not have"
         )
-    network = kind(random_state=seed, device=device, unseen_elements="allow")
+    network = kind(
+        random_state=seed, device=device, unseen_elements="allow", **entry.parameters
+    )
     if all_seen and network.n_members > 1:
         network.set_params(unseen_elements="error")
     if max_epochs is not None:

@@ -157,7 +157,8 @@ class PairStates(_Shell):
         Returns
         -------
         list of list of OrbitalBlock
-            For each pair its blocks, from sigma.
+            For each pair its blocks, from sigma. The orbitals are those of a bond that
+            points from the lighter element to the heavier one, whichever comes first in X.
         """
         states = self._states_at(X, distance, member)
         pencils = states.pencils(potential)

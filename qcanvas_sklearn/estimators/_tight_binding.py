@@ -110,8 +110,8 @@ class TightBindingFamily(NetEstimator):
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
     them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` has
-    1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band.
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
+    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
@@ -124,7 +124,7 @@ class TightBindingFamily(NetEstimator):
     .. [1] H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, A Density Functional Tight
        Binding Layer for Deep Learning of Chemical Hamiltonians, J. Chem. Theory Comput. 14,
        5764 (2018), arXiv:1808.04526.
-    .. [2] C. R. Hourahine et al., DFTB+, a software package for efficient approximate density
+    .. [2] B. Hourahine et al., DFTB+, a software package for efficient approximate density
        functional theory based atomistic simulations, J. Chem. Phys. 152, 124101 (2020).
     .. [3] A. McSloy et al., TBMaLT, a flexible toolkit for combining tight-binding and machine
        learning, J. Chem. Phys. 158, 034801 (2023).
@@ -315,8 +315,8 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
     them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), whose form is not this one's, an ensemble of `PairMLP` has
-    1.8 times its error of the gap, 2.5 times that of the HOMO and 5 times that of the band.
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
+    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
@@ -329,7 +329,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     .. [1] H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, A Density Functional Tight
        Binding Layer for Deep Learning of Chemical Hamiltonians, J. Chem. Theory Comput. 14,
        5764 (2018), arXiv:1808.04526.
-    .. [2] C. R. Hourahine et al., DFTB+, a software package for efficient approximate density
+    .. [2] B. Hourahine et al., DFTB+, a software package for efficient approximate density
        functional theory based atomistic simulations, J. Chem. Phys. 152, 124101 (2020).
     .. [3] A. McSloy et al., TBMaLT, a flexible toolkit for combining tight-binding and machine
        learning, J. Chem. Phys. 158, 034801 (2023).

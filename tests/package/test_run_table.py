@@ -259,6 +259,13 @@ def test_models_of_the_hamiltonian_are_asked_about_elements(name, inputs):
     assert model.sees == "elements" and not model.needs_distance
 
 
+def test_settings_of_an_entry_reach_its_network():
+    for name in ("pair_mlp_5", "pair_mlp_5_elements"):
+        network = models.build(name, seed=1, all_seen=True).pipeline[-1]
+        assert (network.n_members, network.unseen_elements) == (5, "error")
+    assert models.build("pair_mlp", seed=1, all_seen=True).pipeline[-1].n_members == 1
+
+
 def test_other_inputs_do_see_the_distance(no_calculated_pairs):
     with pytest.raises(RuntimeError, match="looked up"):
         cells.fit_cell(cells.Cell("pair_mlp", 1, ("e_g_ev",), "own", 1, "cpu", 40))

@@ -88,7 +88,7 @@ class TightBinding(nn.Module):
     References
     ----------
     H. Li, C. Collins, M. Tanha, G. J. Gordon, D. J. Yaron, J. Chem. Theory Comput. 14,
-    5764 (2018), arXiv:1808.04526; C. R. Hourahine et al., J. Chem. Phys. 152, 124101
+    5764 (2018), arXiv:1808.04526; B. Hourahine et al., J. Chem. Phys. 152, 124101
     (2020).
     """
 
