@@ -5,7 +5,7 @@ When pretraining helps, and when two-body physics
 
 A network can start from an encoder that was trained on scans of dimers, or on top of what
 two-body physics says of a molecule, or both. With a hundred labels the one is worth little and
-the other a lot; measure it before you rely on it. Takes about 20 seconds on one core.
+the other a lot; measure it before you rely on it. Takes about half a minute on one core.
 """
 
 # %%
