@@ -4,8 +4,8 @@ Forces, and dynamics that use them
 ==================================
 
 A network learns energies and forces of ethanol from 150 frames, and drives the dynamics of
-ASE. Forces are the slope of the energy, so that the dynamics conserve it. Takes about two
-minutes on one core.
+ASE. Forces are the slope of the energy, so that the dynamics conserve it. Takes about 20
+seconds on one core.
 """
 
 # %%
@@ -29,7 +29,7 @@ print(X[train])
 # %%
 # Molecules carry their forces. A weight of them is all that it takes to learn them.
 model = SchNetRegressor(
-    n_hidden=64, max_epochs=60, batch_size=10, force_weight=10.0, random_state=0
+    n_hidden=64, max_epochs=40, batch_size=10, force_weight=10.0, random_state=0
 )
 model.fit(X[train], y[train])
 energies, forces = model.predict(X[test], return_forces=True)

@@ -30,7 +30,7 @@ print(f"{len(X)} pairs, {y.shape[1]} targets, {y.isna().mean().mean():.0%} of la
 hidden = np.random.default_rng(0).random(y_train.shape) < 0.5
 labels = {"half of the labels": y_train.mask(hidden), "all labels": y_train}
 network = PairMLPRegressor(
-    n_hidden=128, max_epochs=30, batch_size=32, derive=True, random_state=0
+    n_hidden=128, max_epochs=25, batch_size=64, derive=True, random_state=0
 )
 predictions, reports = {}, {}
 for name, known in labels.items():

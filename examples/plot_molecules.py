@@ -4,7 +4,7 @@ Energies of molecules of any size
 =================================
 
 The estimators for pairs take molecules too: a record of structures goes where a table would,
-through cross-validation, learning curves and plots. Takes about a minute on one core.
+through cross-validation, learning curves and plots. Takes about 20 seconds on one core.
 """
 
 # %%
@@ -31,7 +31,7 @@ print(leakage_report(X, y)[["target", "best_feature", "r2", "mae"]].to_string(in
 cv = MoleculeKFold(3, shuffle=True, random_state=0)
 models = {
     "composition": CompositionRegressor(),
-    "SchNet": SchNetRegressor(n_hidden=32, max_epochs=20, batch_size=16, random_state=0),
+    "SchNet": SchNetRegressor(n_hidden=32, max_epochs=12, batch_size=16, random_state=0),
 }
 predictions = {name: cross_val_predict(model, X, y, cv=cv) for name, model in models.items()}
 for name, predicted in predictions.items():

@@ -28,7 +28,7 @@ X, y = bundle.data, bundle.target["e_g_ev"]
 rng = np.random.default_rng(0)
 formulas = rng.permutation(np.unique(X.formulas))
 tested = np.isin(X.formulas, formulas[: len(formulas) // 4])
-test, pool = np.flatnonzero(tested), rng.permutation(np.flatnonzero(~tested))
+test, pool = np.flatnonzero(tested)[:80], rng.permutation(np.flatnonzero(~tested))
 
 arms = {
     "scratch": {},

@@ -12,6 +12,16 @@ import pytest
 from qcanvas_sklearn import PairImageTransformer, load_pairs
 
 
+def pytest_collection_modifyitems(config, items):
+    """Begin with what takes longest where tests are shared out among processes.
+
+    They take consecutive tests in pieces, which get smaller towards the end: examples in one
+    of the later pieces leave the other process without work for minutes.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def regression_table():
     """A plain numeric table (60, 4) and a target that depends on it."""

@@ -121,7 +121,7 @@ def test_the_terms_learn_what_elements_and_their_electrons_are_worth(model):
         free = valence_orbital_populations(z).sum(axis=-1)
         y = y + worth[z] + price[z] * (table[f"population_{atom}"].to_numpy() - free)
     fit, test = np.arange(len(X)) % 5 > 0, np.arange(len(X)) % 5 == 0
-    model.set_params(max_epochs=60, lr=0.03, callbacks=[TermsAlone()])
+    model.set_params(max_epochs=60, lr=0.1, batch_size=128, callbacks=[TermsAlone()])
     model.set_params(parity=1, unseen_elements="allow").fit(table[fit], y[fit])
     assert model.score(table[test], y[test]) > 0.97
 

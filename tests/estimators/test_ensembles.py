@@ -35,7 +35,7 @@ def test_the_stacked_net_computes_what_its_members_do(ensemble, few_images, few_
 
 def test_the_mean_and_the_spread_have_the_units_of_the_target(ensemble, few_images, few_pairs):
     y = few_pairs[1]["total_energy_ev"]
-    ensemble.set_params(random_state=3)
+    ensemble.set_params(random_state=3, unseen_elements="error")
     mean, std = clone(ensemble).fit(few_images, y).predict(few_images, return_std=True)
     assert mean.shape == std.shape == (150,) and (std > 0).all()
     in_mev = ensemble.fit(few_images, 1000 * y)
