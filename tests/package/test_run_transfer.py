@@ -227,8 +227,10 @@ def test_features_are_looked_up_and_kept_in_a_file(tmp_path, monkeypatch):
     assert_allclose(told.fit(X[:1]).transform(X[[5, 0]]), expected[[5, 0]])
 
 
-@pytest.mark.parametrize("kind", features.BASELINES[:2])
-def test_forces_are_learned_beside_two_centre_energies(kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "share"), [("two-centre GFN2", 0.3), ("two-centre DFTB", 0.6)]
+)
+def test_forces_are_learned_beside_two_centre_energies(kind, share, tmp_path, monkeypatch):
     monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
     # What pairs teach takes longer to learn.
     monkeypatch.setattr(features, "taught", TwoCentreTables.load)
@@ -244,7 +246,7 @@ def test_forces_are_learned_beside_two_centre_energies(kind, tmp_path, monkeypat
         cells.fit_cell(cells.Cell("few frames", name, 8, 0))["test"]
         for name in ("dummy", f"{kind}, ridge")
     )
-    assert ridge < 0.3 * dummy
+    assert ridge < share * dummy
     assert not hasattr(features.describer(kind, "ethanol-energy"), "force_features")
 
 
