@@ -1,4 +1,4 @@
-"""Make the small molecules and the two trajectories that ship with the package.
+"""Make the small molecules and trajectories that ship with the package, and one of benzene.
 
 The molecules are random graphs of up to seven atoms of C, N, O and F, saturated with
 hydrogen, without what falls apart in a flask (see ``UNSTABLE``); embedded by RDKit, relaxed
@@ -8,7 +8,8 @@ an independent one to test on. All labels come from ``compute_molecules``, at po
 rounded to single precision, as they are stored. Needs ``pip install rdkit ase tblite``.
 
 Usage: ``python benchmarks/make_molecules.py [molecules] [ethanol] [aspirin] [--out FOLDER]``
-(the best part of it goes into the molecules and aspirin, some 5 minutes of one core each)
+(the best part of it goes into the molecules and aspirin, some 5 minutes of one core each).
+``run_transfer.py`` looks for ``benzene.npz`` in ``QCANVAS_DATA``; name it to make it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ UNSTABLE = tuple(
     ))
 )  # fmt: skip
 
-TRAJECTORIES = {"ethanol": "CCO", "aspirin": "CC(=O)Oc1ccccc1C(=O)O"}
+TRAJECTORIES = {"ethanol": "CCO", "aspirin": "CC(=O)Oc1ccccc1C(=O)O", "benzene": "c1ccccc1"}
+#: What is made by default.
+SHIPPED = ("molecules", "ethanol", "aspirin")
 #: Frames of the run to train on and of the one to test on, and steps of 1 fs between two.
 N_FRAMES, STEP, INTERVAL, TEMPERATURE = (300, 200), 1.0, 40, 500.0
 FRICTION, EQUILIBRATION = 0.02, 1000
@@ -200,7 +203,7 @@ def make_trajectory(name: str) -> Molecules:
 def main() -> None:
     data = Path(qcanvas_sklearn.__file__).parent / "datasets" / "data"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["molecules", *TRAJECTORIES])
+    parser.add_argument("what", nargs="*", default=[*SHIPPED])
     parser.add_argument("--out", type=Path, default=data)
     args = parser.parse_args()
     RDLogger.DisableLog("rdApp.*")

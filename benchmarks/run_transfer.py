@@ -20,9 +20,10 @@ another machine::
         --known benchmarks/results/transfer/cells.jsonl --out FILE
     python benchmarks/run_transfer.py ... --minutes 0 --merge FILE
 
-Cases of fetched data (qm9-*, rmd17-*, crysmtm-*) and of computed clusters (tio2-*,
-``make_clusters.py``) are run where their files lie in ``QCANVAS_DATA``, where features of
-two-body physics are kept, too; nothing is downloaded.
+Cases of fetched data (qm9-*, rmd17-*, crysmtm-*), of computed clusters (tio2-*,
+``make_clusters.py``) and frames (benzene-*, ``make_molecules.py benzene``) are run where their
+files lie in ``QCANVAS_DATA``, where features of two-body physics are kept, too; nothing is
+downloaded.
 """
 
 from __future__ import annotations

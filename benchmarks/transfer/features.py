@@ -1,7 +1,8 @@
 """Features of two-body physics: of all molecules of a case at once, and kept in a file.
 
-Self-consistent charges take as long as a third of a network's fit, and are the same in every
-fit. They are no labels: nothing of them is learned from the rows of a case.
+Self-consistent charges take as long as a third of a network's fit, and their slopes, which
+forces are learned by, longer; both are the same in every fit. They are no labels: nothing of
+them is learned from the rows of a case.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.metaestimators import available_if
 
 from qcanvas_sklearn import (
     Molecules,
@@ -35,9 +37,26 @@ __all__ = ["BASELINES", "KEPT", "CaseFeatures", "describer"]
 BASELINES = ("two-centre GFN2", "two-centre DFTB", "pair potential")
 #: Those whose features are kept in files.
 KEPT = BASELINES[:2]
+#: Features whose slopes are forces.
+_SLOPED = ("energies", "composition")
 #: Elements of the bundled cases.
 _ELEMENTS = ("H", "C", "N", "O", "F", "Ti")
 Array = NDArray[np.float64]
+
+
+class Described(NamedTuple):
+    """What two-body physics says of one molecule.
+
+    Attributes
+    ----------
+    values : ndarray of shape (k,)
+        Features.
+    pulls : ndarray of shape (n_atoms, 3, k) or None
+        Their negative gradients at the atoms, eV/Å, where the case has forces.
+    """
+
+    values: Array
+    pulls: Array | None
 
 
 @cache
@@ -49,11 +68,12 @@ def taught() -> TwoCentreTables:
     return TwoCentreTables.from_pairs(model)
 
 
-def two_centre(kind: str) -> TwoCentreTransformer:
-    """The transformer of a kind of two-centre physics."""
+def two_centre(kind: str, forces: bool = False) -> TwoCentreTransformer:
+    """The transformer of a kind of two-centre physics; beside forces, of energies alone."""
+    features = {"features": _SLOPED} if forces else {}
     if kind == "two-centre GFN2":
-        return TwoCentreTransformer()
-    return TwoCentreTransformer(taught(), scc=False)
+        return TwoCentreTransformer(**features)
+    return TwoCentreTransformer(taught(), scc=False, **features)
 
 
 def _keys(X: Molecules) -> list[bytes]:
@@ -64,23 +84,30 @@ def _keys(X: Molecules) -> list[bytes]:
     ]
 
 
-def _path(kind: str, keys: list[bytes]) -> Path:
+def _path(kind: str, keys: list[bytes], forces: bool) -> Path:
     digest = blake2b(b"".join(keys), digest_size=8).hexdigest()
-    return data_home() / f"{kind.replace(' ', '-').lower()}-{digest}.npy"
+    what = kind + " slopes" * forces
+    return data_home() / f"{what.replace(' ', '-').lower()}-{digest}.npz"
 
 
 @cache
-def of_case(kind: str, case: str) -> dict[bytes, Array]:
+def of_case(kind: str, case: str) -> dict[bytes, Described]:
     """Features of all molecules of a case, by key; written where they are not there yet."""
-    X = CASES[case].load()[0]
+    X, forces = CASES[case].load()[0], CASES[case].forces
     keys = _keys(X)
-    path = _path(kind, keys)
+    path = _path(kind, keys, forces)
     if not path.exists():
-        values = two_centre(kind).fit_transform(X)
+        model = two_centre(kind, forces).fit(X)
+        found = {"values": model.transform(X)}
+        if forces:
+            found["pulls"] = model.force_features(X)
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as file:
-            np.save(file, values)
-    return dict(zip(keys, np.load(path), strict=True))
+            np.savez(file, **found)
+    with np.load(path) as kept:
+        values = kept["values"]
+        pulls = np.split(kept["pulls"], X.ptr[1:-1]) if forces else [None] * len(X)
+    return dict(zip(keys, map(Described, values, pulls), strict=True))
 
 
 class CaseFeatures(TransformerMixin, BaseEstimator):
@@ -105,7 +132,12 @@ class CaseFeatures(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Molecules) -> Array:
         """Features (n, k)."""
-        return np.stack([self.of_molecule_[key] for key in _keys(X)])
+        return np.stack([self.of_molecule_[key].values for key in _keys(X)])
+
+    @available_if(lambda self: CASES[self.case].forces)
+    def force_features(self, X: Molecules) -> Array:
+        """Their negative gradients at the atoms, (N, 3, k) in eV/Å."""
+        return np.concatenate([self.of_molecule_[key].pulls for key in _keys(X)])
 
 
 def describer(kind: str, case: str) -> Any:

@@ -15,8 +15,10 @@ from qcanvas_sklearn import (
     TwoCentreTransformer,
     encoders,
     load_molecules,
+    load_trajectory,
 )
 from qcanvas_sklearn.encoders import _registry
+from qcanvas_sklearn.hamiltonians import TwoCentreTables
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -117,6 +119,35 @@ def test_the_gate_looks_at_validation_rows_and_never_at_controls(gate, expected)
     assert (chosen["arm"], chosen["chosen"]) == (gate, expected)
 
 
+def test_a_seed_without_another_candidate_is_no_tie_of_the_gate():
+    keys = {"family": "schnet", "encoder": "", "case": "gap", "n": 50, "valid": 1.0}
+    frame = report.frame({**keys, "arm": "scratch", "seed": seed} for seed in range(3))
+    assert report.gated(frame, "gated").empty
+
+
+def test_the_score_counts_the_published_settings_of_both_families():
+    rows = [
+        {
+            "family": "schnet", "encoder": "", "case": case, "n": n, "seed": seed, "arm": arm,
+            "valid": error, "test": error, "unit": "eV", "pretraining_seconds": None,
+        }
+        for case, n, factors in (
+            ("gap", 100, (0.1, 0.11)), ("gap", 50, (3, 3.1)), ("homo", 100, (0.5, 2)),
+            ("lumo", 100, (2, 2.1)), ("tio2-homo", 100, (0.1,)), ("energy", 100, (0.1, 0.1)),
+        )
+        for seed, factor in enumerate(factors)
+        for arm, error in (("scratch", 1.0), ("two-centre GFN2", factor))
+    ]  # fmt: skip
+    found = report.score(report.frame(rows))
+    plain, gate = found["two-centre GFN2"], found["gated"]
+    assert [plain[name] for name in ("better", "tie", "worse")] == [
+        ["schnet gap"], ["schnet homo"], ["schnet lumo"]
+    ]  # fmt: skip
+    assert len(plain["open"]) == 13
+    assert {"schnet tio2-homo", "gotennet gap"} < set(plain["open"])
+    assert gate["tie"] == ["schnet homo", "schnet lumo"] and gate["worse"] == []
+
+
 def test_a_run_goes_on_where_it_stopped_and_reports_what_is_there(encoder, tmp_path, capsys):
     out = tmp_path / "cells.jsonl"
     line = (
@@ -192,14 +223,31 @@ def test_features_are_looked_up_and_kept_in_a_file(tmp_path, monkeypatch):
     expected = TwoCentreTransformer().fit_transform(X)
     assert_allclose(told.transform(X[3:5]), expected[3:5])
     features.of_case.cache_clear()
-    monkeypatch.setattr(features, "two_centre", lambda kind: 1 / 0)
+    monkeypatch.setattr(features, "two_centre", lambda *kind: 1 / 0)
     assert_allclose(told.fit(X[:1]).transform(X[[5, 0]]), expected[[5, 0]])
 
 
-@pytest.mark.parametrize("kind", features.BASELINES[:2])
-def test_tables_of_integrals_have_no_forces(kind):
-    cell = cells.Cell("ethanol-forces", kind, 20, 0, "schnet", "", 1, 1)
-    assert cells.fit_cell(cell) is None
+@pytest.mark.parametrize(
+    ("kind", "share"), [("two-centre GFN2", 0.3), ("two-centre DFTB", 0.6)]
+)
+def test_forces_are_learned_beside_two_centre_energies(kind, share, tmp_path, monkeypatch):
+    monkeypatch.setenv("QCANVAS_DATA", str(tmp_path))
+    # What pairs teach takes longer to learn.
+    monkeypatch.setattr(features, "taught", TwoCentreTables.load)
+    X = load_trajectory("ethanol").data[:14]
+    case = cases.Case(
+        "total_energy_ev", "eV/Å", lambda: (X, np.arange(14) > 9), features.BASELINES, True
+    )
+    monkeypatch.setitem(cases.CASES, "few frames", case)
+    told = features.describer(kind, "few frames").fit(X[:2])
+    expected = features.two_centre(kind, True).fit(X).force_features(X[[5, 2]])
+    assert_allclose(told.force_features(X[[5, 2]]), expected, atol=1e-7)
+    dummy, ridge = (
+        cells.fit_cell(cells.Cell("few frames", name, 8, 0))["test"]
+        for name in ("dummy", f"{kind}, ridge")
+    )
+    assert ridge < share * dummy
+    assert not hasattr(features.describer(kind, "ethanol-energy"), "force_features")
 
 
 @pytest.mark.parametrize("name", ["composition", "FCHL19 + KRR", "pair potential, ridge"])
