@@ -24,6 +24,8 @@ RIDGE = {
     "log_width": 1e-6, "log_core": 1e-3, "log_hardness": 1e-4, "screening": 1e-2,
     "cloud": 1e-3, "third_order": 1e-3, "shell_hardness": 1e-2, "reference_shift": 1e-2,
 }  # fmt: skip
+#: Ridge of widths on what is known of every element.
+WIDTH_RIDGE = 0.1
 #: Starts of the share of Slater clouds in γ; the better one is kept.
 CLOUD_STARTS = (1.5, -1.5)
 
@@ -83,6 +85,7 @@ def prefit(
         for names in (("log_width",), ("log_width", "log_core")):
             fit = _GaussNewton(h, repulsion, names, z[rows], rows, labels["repulsion"][rows])
             fitted["repulsion"] = fit.run((1.0, 0.1, 0.01, 0.001))
+        _extend_widths(h, fit.elements)
         size = labels["repulsion"][rows].abs().mean().clamp_min(1e-9)
         h.amplitudes[0] = min(0.5, 10 * fitted["repulsion"] / float(size))
     rows = _known(labels.get("remainder"))
@@ -104,6 +107,26 @@ def prefit(
         h.amplitudes[1] = min(0.5, 20 * fitted["remainder"])
         h.amplitudes[2] = min(1.0, 20 * fitted["remainder"])
     return fitted
+
+
+@torch.no_grad()
+def _extend_widths(h: PairHamiltonian, learned: Tensor) -> None:
+    """Widths of cores that no pair has shown, from the radii and numbers of those that have.
+
+    Repulsion rises steeply with them: where a table starts is tens of eV off between heavy
+    atoms.
+    """
+    known = torch.stack([h.radius.clamp_min(0.5).log(), h.core.clamp_min(1.0).log()], dim=1)
+    if len(learned) <= known.shape[1]:
+        return
+    mean = known[learned].mean(0)
+    level = h.log_width[learned].mean()
+    columns = known[learned] - mean
+    normal = columns.mT @ columns + WIDTH_RIDGE * torch.eye(columns.shape[1]).to(columns)
+    slope = torch.linalg.solve(normal, columns.mT @ (h.log_width[learned] - level))
+    others = torch.ones(len(known), dtype=torch.bool, device=known.device)
+    others[learned] = False
+    h.log_width[others] = level + (known[others] - mean) @ slope
 
 
 def _known(label: Tensor | None) -> Tensor:
