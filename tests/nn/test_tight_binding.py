@@ -36,6 +36,7 @@ from qcanvas_sklearn.nn.cores.tight_binding.eigen import (
     generalized_eigh,
     levels,
 )
+from qcanvas_sklearn.nn.cores.tight_binding.elements import BOHR_PER_ANGSTROM
 from qcanvas_sklearn.nn.cores.tight_binding.supervision import N_POPULATIONS
 from qcanvas_sklearn.structures import PairData
 from qcanvas_sklearn.targets import IDENTITIES, TARGETS
@@ -470,6 +471,23 @@ def test_prefit_finds_repulsion_and_coulomb_interaction(pairs: PairData) -> None
     )  # fmt: skip
     assert fitted["repulsion"] < 1e-3
     assert fitted["remainder"] < 5e-3
+
+
+def test_cores_that_no_pair_shows_follow_from_others(pairs: PairData) -> None:
+    """Of elements up to krypton the repulsion of heavier ones, which a table has far off."""
+    light = (pairs.z <= 36).all(axis=1)
+    z, r = torch.tensor(pairs.z), torch.tensor(pairs.bond_lengths)
+    label = torch.tensor(pairs.labels["repulsive_energy_ev"].to_numpy())
+    model = TightBinding(shells_of(pairs.z, pairs.shell_populations))
+
+    def error() -> float:
+        with torch.no_grad():
+            own = model.hamiltonian.bare_repulsion(*z[~light].T, r[~light] * BOHR_PER_ANGSTROM)
+        return (own - label[~light]).abs().mean().item()
+
+    before = error()
+    prefit(model, z[light], r[light], {"repulsion": label[light]})
+    assert error() < 0.3 * before
 
 
 def test_bond_length_is_a_root_of_the_force(model: TightBinding, pairs: PairData) -> None:
