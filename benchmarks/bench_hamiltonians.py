@@ -72,7 +72,7 @@ def main() -> None:
     known = TwoCentreTables.load().self_consistent(test.molecules)
     lines = {"two-centre reference": errors(test, known)}
     gap = np.abs(test.gap() - train.gap().mean()).mean()
-    print(f"{len(train)} molecules to train on, {len(test)} to test on; {args}")
+    print(f"{len(train)} molecules to train on, {len(test)} to test on")
     print(f"error of the training molecules' mean gap: {1e3 * gap:.0f} meV", flush=True)
     for backbone in args.backbones:
         for seed in args.seeds:

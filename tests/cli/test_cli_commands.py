@@ -180,13 +180,13 @@ def test_classes_are_the_same_in_whichever_way_a_file_writes_them(tmp_path, pair
     """Whole numbers beside missing ones are floats; a table of text has neither."""
     table = pairs[["element_1", "element_2"]].assign(wide=(pairs["e_g_ev"] > 1) * 1.0)
     table.loc[5, "wide"] = np.nan
-    table.to_parquet(tmp_path / "floats.parquet")
+    table.to_csv(tmp_path / "floats.csv", index=False)
     table.dropna().astype({"wide": int}).to_csv(tmp_path / "integers.csv", index=False)
     words = ["-t", "wide", "-m", "PairMLPClassifier", *TINY]
-    assert run("fit", tmp_path / "floats.parquet", "-o", tmp_path / "m.qcm", *words) == 0
+    assert run("fit", tmp_path / "floats.csv", "-o", tmp_path / "m.qcm", *words) == 0
     capsys.readouterr()
     scores = []
-    for name in ("floats.parquet", "integers.csv"):
+    for name in ("floats.csv", "integers.csv"):
         assert run("evaluate", tmp_path / "m.qcm", tmp_path / name, "--json") == 0
         scores.append(json.loads(capsys.readouterr().out)["targets"]["wide"])
     assert scores[0] == scores[1] and scores[0]["accuracy"] > 0
