@@ -293,6 +293,16 @@ def _free_energy(
     return state["total"] - heat
 
 
+def test_energies_have_their_slope_beside_forces(model: TightBinding, pairs: PairData) -> None:
+    z, r, populations = _some(pairs, 6)
+    slopes = []
+    for forces in (False, True):
+        at = r.clone().requires_grad_()
+        energy = model(z, at, populations, forces=forces)["total"]
+        slopes += torch.autograd.grad(energy.sum(), at)
+    torch.testing.assert_close(slopes[1], slopes[0])
+
+
 def test_density_and_overlap_times_density_give_the_same_state(
     model: TightBinding, pairs: PairData
 ) -> None:

@@ -137,9 +137,12 @@ class Blocks(nn.Module):
         list of Pencil
             One for each m, from 0.
         """
-        diagonal = torch.full_like(potential, 1 + RIDGE)
         h = self._hamiltonians(z, onsite, hopping, overlap, potential)
-        return [Pencil(*p) for p in zip(h, self._arrange(diagonal, overlap), strict=True)]
+        return [Pencil(*p) for p in zip(h, self._overlaps(overlap), strict=True)]
+
+    def _overlaps(self, overlap: Tensor) -> list[Tensor]:
+        diagonal = overlap.new_full((len(overlap), 2, self.n_shells), 1 + RIDGE)
+        return self._arrange(diagonal, overlap)
 
     def _hamiltonians(
         self, z: Tensor, onsite: Tensor, hopping: Tensor, overlap: Tensor, potential: Tensor
@@ -196,8 +199,7 @@ class Blocks(nn.Module):
     @torch.no_grad()
     def factors(self, overlap: Tensor) -> list[Factor]:
         """Factors of the overlap of each block, from the integrals (n, n_integrals)."""
-        diagonal = overlap.new_full((len(overlap), 2, self.n_shells), 1 + RIDGE)
-        lower = [torch.linalg.cholesky(s) for s in self._arrange(diagonal, overlap)]
+        lower = [torch.linalg.cholesky(s) for s in self._overlaps(overlap)]
         units = [torch.eye(x.shape[-1]).to(x) for x in lower]
         inverse = torch.linalg.solve_triangular
         return [

@@ -216,7 +216,7 @@ class TightBinding(nn.Module):
         )
         learns = torch.is_grad_enabled()
         with torch.enable_grad():
-            r = distance.detach().requires_grad_()
+            r = distance if distance.requires_grad else distance.detach().requires_grad_()
             moved = (r - r.detach())[:, None]
             integrals = overlap + slope * moved, hopping + rate * moved
             out = Geometry(*self.hamiltonian(z, r, integrals))
