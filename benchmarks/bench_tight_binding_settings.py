@@ -29,10 +29,9 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from table.cells import split
+from table.cells import collapsed, split
 
 from qcanvas_sklearn import TightBindingRegressor, load_pairs
-from qcanvas_sklearn.elements import property_values
 from qcanvas_sklearn.nn.cores.tight_binding import (
     QUANTITIES,
     TERMS,
@@ -50,8 +49,6 @@ HERE = Path(__file__).parent
 TARGETS = ["e_g_ev", "e_homo_ev", "e_lumo_ev", "band_energy_ev", "total_energy_ev",
            "q_absmean", "dipole_mag_d", "distance_ang"]  # fmt: skip
 GIVEN = ("populations", "distance", "elements")
-#: Part of the sum of covalent radii below which a pair has collapsed.
-COLLAPSED = 0.7
 
 
 class Variant(NamedTuple):
@@ -133,8 +130,7 @@ def learned(
     model: Any, net: Any, X: pd.DataFrame, pairs: PairData, y: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     """Errors of members that learned from training pairs, and of those that did not."""
-    radii = property_values("covalent_radius_ang")[pairs.z].sum(axis=1)
-    short = pairs.bond_lengths < COLLAPSED * radii
+    short = collapsed(pairs)
     error = np.abs(targets_of(states(net, pairs, "populations")) - y[:, None])
     absent = model._fold(model._known_rows(X))[:, None] == np.arange(error.shape[1])
     return {

@@ -27,6 +27,7 @@ from sklearn.pipeline import Pipeline
 
 from qcanvas_sklearn import PairImageTransformer, __version__, load_pairs
 from qcanvas_sklearn._files import written_whole
+from qcanvas_sklearn.elements import property_values
 from qcanvas_sklearn.metrics import target_report
 from qcanvas_sklearn.structures import PairData
 from qcanvas_sklearn.targets import TARGETS
@@ -34,10 +35,12 @@ from qcanvas_sklearn.targets import TARGETS
 from .models import MODELS, Model, build
 
 __all__ = [
-    "Cell", "Outcome", "attempt", "cell_of", "fit_cell", "load", "machine", "save", "split",
-    "versions",
+    "Cell", "Outcome", "attempt", "cell_of", "collapsed", "fit_cell", "load", "machine", "save",
+    "split", "versions",
 ]  # fmt: skip
 
+#: Part of the sum of covalent radii below which a pair has collapsed.
+_COLLAPSED = 0.7
 #: Deviation of what is certain, in the unit of the target.
 _CERTAIN = 1e-9
 _PACKAGES = ("scikit-learn", "numpy", "torch", "skorch")
@@ -125,13 +128,18 @@ def fit_cell(cell: Cell, pairs: PairData | None = None) -> dict[str, Any]:
     -------
     dict
         Of numbers, texts, lists and dicts. ``scores`` holds ``mae``, ``median_ae``,
-        ``rmse``, ``r2``, ``n_train`` and ``n_test`` (labels) of each target, and of an
-        ensemble ``coverage_90``, the coverage of its 90 % intervals. The prediction
-        is timed at its second run, for the first one may start threads and devices.
+        ``rmse``, ``r2``, ``n_train`` and ``n_test`` (labels) of each target, ``mae_apart``,
+        the mean error of the pairs that have not `collapsed`, and of an ensemble
+        ``coverage_90``, the coverage of its 90 % intervals. The prediction is timed at its
+        second run, for the first one may start threads and devices.
     """
     model = cell.build()
-    if pairs is not None:
+    if pairs is None:
+        pairs = load_pairs().pairs
+    else:
         _look_up_in(pairs, model)
+    if cell.limit_rows is not None:
+        pairs = pairs[np.arange(cell.limit_rows) * len(pairs) // cell.limit_rows]
     X, y = _pairs(cell, model.needs_distance, pairs)
     train, valid, test = split(len(X), cell.seed)
     is_ensemble = getattr(model.pipeline[-1], "n_members", 1) > 1
@@ -151,7 +159,9 @@ def fit_cell(cell: Cell, pairs: PairData | None = None) -> dict[str, Any]:
         **asdict(cell),
         "sees": model.sees,
         "read_off": list(model.read_off),
-        "scores": _scores(y.iloc[train], y.iloc[test], predicted, deviation),
+        "scores": _scores(
+            y.iloc[train], y.iloc[test], predicted, deviation, collapsed(pairs[test])
+        ),
         "n_parameters": getattr(model.pipeline[-1], "n_parameters_", None),
         "n_train": len(train),
         "fit_seconds": fit_seconds,
@@ -206,18 +216,19 @@ def _look_up_in(pairs: PairData, model: Model) -> None:
     first.set_params(source=pairs)
 
 
+def collapsed(pairs: PairData) -> np.ndarray:
+    """Where atoms are much closer than their covalent radii add up to."""
+    radii = property_values("covalent_radius_ang")[pairs.z].sum(axis=1)
+    return pairs.bond_lengths < _COLLAPSED * radii
+
+
 def _pairs(
-    cell: Cell, with_distance: bool, pairs: PairData | None
+    cell: Cell, with_distance: bool, pairs: PairData
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if pairs is None:
-        pairs = load_pairs().pairs
     X = pd.DataFrame(pairs.elements, columns=["element_1", "element_2"], dtype=object)
     y = pairs.labels[list(cell.targets)]
     if with_distance:
         X = X.assign(distance_ang=pairs.bond_lengths)
-    if cell.limit_rows is not None:
-        rows = np.arange(cell.limit_rows) * len(X) // cell.limit_rows
-        X, y = X.iloc[rows], y.iloc[rows]
     return X, y
 
 
@@ -226,6 +237,7 @@ def _scores(
     test: pd.DataFrame,
     predicted: np.ndarray,
     deviation: np.ndarray | None,
+    close: np.ndarray,
 ) -> dict[str, dict[str, float]]:
     for name, n_labels in test.count().items():
         if n_labels < 2:
@@ -234,8 +246,10 @@ def _scores(
     report = target_report(test, predicted, y_std=deviation)
     kept = report.columns.intersection(["mae", "median_ae", "rmse", "r2", "coverage_90"])
     n_train, n_test = train.count(), test.count()
+    apart = (test - predicted).abs()[~close].mean()
     return {
-        name: row.to_dict() | {"n_train": int(n_train[name]), "n_test": int(n_test[name])}
+        name: row.to_dict()
+        | {"mae_apart": apart[name], "n_train": int(n_train[name]), "n_test": int(n_test[name])}
         for name, row in report[kept].iterrows()
     }
 

@@ -58,6 +58,7 @@ def test_the_table_holds_what_a_computation_by_hand_gives(run, tmp_path):
     assert run(f"--models median --targets {' '.join(targets)} --seeds 1 2 5") == 0
     table = pd.read_csv(tmp_path / "table.csv").set_index("target")
     y = few_rows()[1]
+    few = load_pairs().pairs[np.arange(120) * 2850 // 120]
     assert y["softness_evinv"].isna().any()
     for target in targets:
         errors = []
@@ -77,7 +78,14 @@ def test_the_table_holds_what_a_computation_by_hand_gives(run, tmp_path):
         rmse = np.mean([np.sqrt(np.nanmean(e**2)) for e in errors])
         assert row["rmse"] == pytest.approx(rmse, rel=1e-4)
         assert (row["n_seeds"], row["mode"], row["inputs"]) == (3, "joint", "nothing")
+        ratio = few.bond_lengths / property_values("covalent_radius_ang")[few.z].sum(axis=1)
+        tested = [cells.split(120, seed)[2] for seed in (1, 2, 5)]
+        own = [e[ratio[at] >= 0.7] for e, at in zip(errors, tested, strict=True)]
+        assert sum(map(len, own)) < 36
+        apart = np.mean([np.nanmean(e) for e in own])
+        assert row["mae_apart"] == pytest.approx(apart, rel=1e-4)
     assert table.loc["distance_ang", "unit"] == "angstrom"
+    assert (tmp_path / "table.md").read_text().count("*without collapsed pairs*") == 2
 
 
 def test_a_second_run_fits_nothing_and_gives_the_same_table(run, tmp_path, monkeypatch):
