@@ -55,7 +55,7 @@ class QCanvasRegressionFamily(QCanvasFamily):
 
     Parameters
     ----------
-    n_hidden : int, default=256
+    n_hidden : int, default=128
         Width of the residual network; the atoms have half as many features.
     n_blocks : int, default=2
         Residual blocks.
@@ -104,6 +104,7 @@ class QCanvasRegressionFamily(QCanvasFamily):
     (1,)
     """
 
+    n_hidden: int = 128
     dropout: float = 0.1
     given: str = "populations"
     tight_binding: Any = "auto"
@@ -130,7 +131,7 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
 
     Parameters
     ----------
-    n_hidden : int, default=256
+    n_hidden : int, default=128
         Width of the residual network; the atoms have half as many features.
     n_blocks : int, default=2
         Residual blocks.
