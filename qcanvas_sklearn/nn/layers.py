@@ -16,6 +16,7 @@ __all__ = [
     "SinglePrecision",
     "atom_features",
     "bare_atoms",
+    "beside",
     "element_one_hot",
     "linear_of_edges",
     "linear_of_pairs",
@@ -146,10 +147,14 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 
 def side_by_side(x: Tensor, *linears: nn.Linear) -> Sequence[Tensor]:
     """What linear layers make of the same features, by one product."""
-    weight = torch.cat([linear.weight for linear in linears])
-    bias = torch.cat([linear.bias for linear in linears])
     sizes = [linear.out_features for linear in linears]
-    return nn.functional.linear(x, weight, bias).split(sizes, dim=-1)
+    return nn.functional.linear(x, *beside(*linears)).split(sizes, dim=-1)
+
+
+def beside(*linears: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one linear layer whose outputs are those of several in turn."""
+    weights = [linear.weight for linear in linears]
+    return torch.cat(weights), torch.cat([linear.bias for linear in linears])
 
 
 def linear_of_edges(linear: nn.Linear, parts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:

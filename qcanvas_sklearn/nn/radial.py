@@ -36,8 +36,8 @@ def cosine_cutoff(distance: Tensor, cutoff: float) -> Tensor:
     .. [1] J. Behler, Atom-centered symmetry functions for constructing high-dimensional
        neural network potentials, J. Chem. Phys. 134, 074106 (2011), equation 4.
     """
-    wave = (torch.cos(distance * (math.pi / cutoff)) + 1) / 2
-    return torch.where(distance < cutoff, wave, 0.0)
+    # At the cutoff itself the cosine is -1 to the last bit.
+    return (torch.cos(distance.clamp(max=cutoff) * (math.pi / cutoff)) + 1) / 2
 
 
 def polynomial_envelope(x: Tensor, p: int = 6) -> Tensor:
@@ -82,7 +82,8 @@ class GaussianBasis(nn.Module):
 
     def forward(self, distance: Tensor) -> Tensor:
         """Map distances (...) to (..., n_radial)."""
-        return torch.exp(-((distance[..., None] - self.centers) / self.width).square() / 2)
+        rate = -0.5 / self.width**2
+        return torch.exp((distance[..., None] - self.centers).square() * rate)
 
 
 class BesselBasis(nn.Module):

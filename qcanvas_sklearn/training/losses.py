@@ -85,7 +85,7 @@ class MaskedLoss(nn.Module):
         ]
         if PENALTY in outputs:
             losses.append(outputs[PENALTY])
-        return torch.stack(losses).sum()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def _of_block(
         self, output: Tensor, label: Tensor, weight: Tensor, share: Tensor | None
@@ -96,4 +96,5 @@ class MaskedLoss(nn.Module):
             label, weight = (x[:, None].expand_as(output) for x in (label, weight))
             weight = weight if share is None else weight * share[..., None]
         elementwise = LOSSES[self.loss](output, label, reduction="none")
-        return (elementwise * weight).sum() / n_members
+        total = (elementwise * weight).sum()
+        return total if n_members == 1 else total / n_members

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from ..graphs import directions, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
-from ..layers import mlp
+from ..layers import beside, mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 from .tensor_attention import Bonds, Edges, TensorAttention
 
@@ -82,19 +84,15 @@ class TensorRefinement(nn.Module):
             products = products + (query.index_select(0, edges.target) * keys).sum(1)
         return t + self.gate(products).tanh() * self.edge(t)
 
-    def of_pairs(self, steerable: Tensor, t: Tensor, loops: Tensor) -> tuple[Tensor, Tensor]:
-        """Edges (2, b, n_hidden) that leave the atoms of pairs, and loops, as they were.
+    def of_pairs(self, query: Tensor, keys: Tensor, t: Tensor, edges: Tensor) -> Tensor:
+        """Edges and loops (2, 2, b, n_hidden) from atom j to atom i of pairs.
 
-        Of the steerable features (2, b, L, n_hidden) there is one component a degree.
+        Of the steerable features there is one component a degree: queries and keys
+        (2, b, L, n_hidden) are what the linear maps make of these, and `edges` what the last
+        of them makes of `t`.
         """
-        query = self.query(steerable)
-        parts = zip(self.keys, steerable.unbind(-2), strict=True)
-        keys = torch.stack([key(x) for key, x in parts], dim=-2)
-        between, within = (query.flip(0) * keys).sum(-2), (query * keys).sum(-2)
-        return (
-            t + self.gate(between).tanh() * self.edge(t),
-            loops + self.gate(within).tanh() * self.edge(loops),
-        )
+        products = (query[:, None] * keys).sum(-2)
+        return t + self.gate(products).tanh() * edges
 
 
 class EquivariantFeedForward(nn.Module):
@@ -129,6 +127,20 @@ class EquivariantFeedForward(nn.Module):
         """Map (..., n_hidden) and (..., M, n_hidden) to the same shapes."""
         mixed = self.mix(steerable)
         update = self.update(torch.cat([h, lengths(mixed.transpose(-2, -1))], dim=-1))
+        if not self.steers:
+            return h + update, steerable
+        scalar, gate = update.chunk(2, dim=-1)
+        return h + scalar, steerable + gate[..., None, :] * mixed
+
+    def of_pairs(
+        self, h: Tensor, steerable: Tensor, mixed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same with the steerable features as they are `mixed`.
+
+        The norm has no slopes of slopes where it is zero, which nothing asks of a pair.
+        """
+        norm = torch.linalg.vector_norm(mixed, dim=-2)
+        update = self.update(torch.cat([h, norm], dim=-1))
         if not self.steers:
             return h + update, steerable
         scalar, gate = update.chunk(2, dim=-1)
@@ -186,21 +198,76 @@ class GotenNetLayer(nn.Module):
         return *self.feed_forward(h, steerable), t
 
     def of_pairs(
-        self, h: Tensor, steerable: Tensor, t: Tensor, loops: Tensor, bonds: Bonds
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Map atoms (2, b, n_hidden), (2, b, L, n_hidden), edges and loops to new ones."""
-        steerable = soft_norm(steerable)
-        behind = 1 + self.n_degrees
-        gates, scalar, carried = self.attention.of_pairs(
-            h, t, loops, bonds.damping, (slice(1), slice(behind, None))
-        )
-        h = h + gates[..., 0, :].flip(0) + scalar[..., 0, :]
-        messages = gates[..., 1:behind, :] * bonds.harmonics[..., None]
-        messages = torch.addcmul(messages, gates[..., behind:, :], steerable)
-        steerable = torch.addcmul(steerable, carried, steerable) + messages.flip(0)
+        self, h: Tensor, steerable: Tensor, t: Tensor, mapped: Sequence[Tensor], bonds: Bonds
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Map atoms (2, b, n_hidden), (2, b, L, n_hidden) and edges (2, 2, b, n_hidden).
+
+        What the layer's `edge_maps` make of the edges is given.
+        """
+        steerable = _soft_norm_of_pairs(steerable)
+        filters, keyed, *edges = mapped
+        gates = self.attention.of_pairs(h, filters, keyed, bonds)
+        scalar, along, carried = gates.split([1, self.n_degrees, self.n_degrees], dim=3)
+        h = h + scalar.sum(1).squeeze(2)
+        messages = along * bonds.harmonics + carried * steerable
+        steerable = steerable + messages.sum(1)
+        if self.refinement is None:
+            mixed = self.feed_forward.mix(steerable)
+        else:
+            mixed, query, keys = self._maps_by_degree(steerable)
+            t = self.refinement.of_pairs(query, keys, t, *edges)
+        return *self.feed_forward.of_pairs(h, steerable, mixed), t
+
+    def _maps_by_degree(self, steerable: Tensor) -> Sequence[Tensor]:
+        """Mixed features, queries and keys (2, b, L, n_hidden), by one product a degree."""
+        assert self.refinement is not None
+        keys = torch.stack([key.weight for key in self.refinement.keys])
+        shared = torch.cat([self.feed_forward.mix.weight, self.refinement.query.weight])
+        weight = torch.cat([shared.expand(self.n_degrees, -1, -1), keys], dim=1)
+        made = torch.bmm(steerable.flatten(0, 1).transpose(0, 1), weight.mT)
+        made = made.transpose(0, 1).unflatten(0, steerable.shape[:2])
+        return made.chunk(3, dim=-1)
+
+    @property
+    def edge_maps(self) -> tuple[nn.Linear, list[nn.Linear]]:
+        """Layers that edges enter as they come: of the filters, and those before a SiLU."""
+        filters, activated = self.attention.edge_maps
         if self.refinement is not None:
-            t, loops = self.refinement.of_pairs(steerable, t, loops)
-        return *self.feed_forward(h, steerable), t, loops
+            activated.append(self.refinement.edge[0])
+        return filters, activated
+
+
+def _soft_norm_of_pairs(steerable: Tensor) -> Tensor:
+    """:func:`soft_norm` of features (2, b, L, k), by a normalisation that is one kernel."""
+    n_degrees = steerable.shape[-2]
+    flat = nn.functional.rms_norm(
+        steerable.flatten(-2), [steerable.shape[-2:].numel()], eps=1 / n_degrees
+    )
+    return flat.unflatten(-1, (n_degrees, -1)) * n_degrees**-0.5
+
+
+def _mapped(
+    t: Tensor, damping: Tensor, readers: Sequence[TensorAttention | GotenNetLayer]
+) -> list[list[Tensor]]:
+    """What those who read the edges (2, 2, b, n_hidden) first make of them, by one product.
+
+    The filters, which have no activation, are damped.
+    """
+    maps = [reader.edge_maps for reader in readers]
+    filters = [filter_ for filter_, _ in maps]
+    activated = [linear for _, linears in maps for linear in linears]
+    sizes = [[linear.out_features for linear in part] for part in (filters, activated)]
+    made = nn.functional.linear(t, *beside(*filters, *activated))
+    parts = made.split([sum(part) for part in sizes], dim=-1)
+    damped, active = parts[0] * damping, nn.functional.silu(parts[1])
+    of_filters, of_activated = (
+        iter(x.split(size, dim=-1) if len(size) > 1 else [x])
+        for x, size in zip((damped, active), sizes, strict=True)
+    )
+    return [
+        [filtered, *islice(of_activated, len(linears))]
+        for filtered, (_, linears) in zip(of_filters, maps, strict=True)
+    ]
 
 
 class GotenNet(nn.Module):
@@ -329,21 +396,39 @@ class GotenNet(nn.Module):
         Maps atoms (2, b, n_hidden), their distance (b,) and the features (b, n_edge) of
         both edges to (2, b, n_hidden).
         """
-        inputs = torch.cat([self.basis(distance), edge], dim=-1)
-        damping = self.cutoff_function(distance, self.cutoff)[:, None]
-        along = distance * (distance.square() + 1e-12).rsqrt()
-        along = torch.stack([along, -along])
-        powers = [along**l for l in range(1, self.n_degrees + 1)]
-        bonds = Bonds(damping, torch.stack(powers, dim=-1))
-
-        received = self.neighbour(x).flip(0) * (self.neighbour_filter(inputs) * damping)
+        inputs, bonds = self._edges_of_pairs(distance, edge)
+        filters = self.neighbour_filter(inputs[0, 1]) * bonds.damping[0, 1]
+        received = self.neighbour(x).flip(0) * filters
         h = self.embed_node(torch.cat([x, received], dim=-1))
-        t = h.sum(0, keepdim=True) * self.embed_edge(inputs)
-        no_distance = self.basis(distance.new_zeros(1))
-        nothing = torch.cat([no_distance, edge.new_zeros(1, edge.shape[1])], dim=-1)
-        loops = 2 * h * self.embed_edge(nothing)
-        (gates,) = self.embed_steerable.of_pairs(h, t, loops, damping, ())
-        steerable = (gates * bonds.harmonics[..., None]).flip(0)
-        for layer in self.layers:
-            h, steerable, t, loops = layer.of_pairs(h, steerable, t, loops, bonds)
+        t = (h[:, None] + h) * self.embed_edge(inputs)
+
+        (filters, keyed), *first = _mapped(
+            t, bonds.damping, [self.embed_steerable, *self.layers[:1]]
+        )
+        gates = self.embed_steerable.of_pairs(h, filters, keyed, bonds)
+        steerable = (gates * bonds.harmonics).sum(1)
+        for i, layer in enumerate(self.layers):
+            (mapped,) = _mapped(t, bonds.damping, [layer]) if i else first
+            h, steerable, t = layer.of_pairs(h, steerable, t, mapped, bonds)
         return h
+
+    def _edges_of_pairs(self, distance: Tensor, edge: Tensor) -> tuple[Tensor, Bonds]:
+        """Basis and features (2, 2, b, k) of edges and loops, and what else is known of them.
+
+        The bond points from the first atom to the second.
+        """
+        known = torch.cat([distance[:, None], edge], dim=-1)
+        nothing = torch.zeros_like(known)
+        along = torch.stack([nothing[:, 0], -distance, distance, nothing[:, 0]])
+        known = torch.stack([nothing, known, known, nothing])
+        lengths = known[..., 0]
+        inputs = torch.cat([self.basis(lengths), known[..., 1:]], dim=-1)
+        damping = self.cutoff_function(lengths, self.cutoff)[..., None]
+        log_damping = damping.clamp(min=torch.finfo(damping.dtype).tiny).log()
+        along = along * (along.square() + 1e-12).rsqrt()
+        powers = [along, *(along**l for l in range(2, self.n_degrees + 1))]
+        harmonics = torch.stack(powers, dim=-1)[..., None]
+        inputs, *others = (
+            x.unflatten(0, (2, 2)) for x in (inputs, damping, log_damping, harmonics)
+        )
+        return inputs, Bonds(*others)

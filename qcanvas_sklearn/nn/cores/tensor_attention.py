@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..graphs import damped_softmax
-from ..layers import mlp, side_by_side
+from ..layers import beside, mlp
 
 __all__ = ["Bonds", "Edges", "TensorAttention"]
 
@@ -25,18 +24,21 @@ class Edges(NamedTuple):
 
 
 class Bonds(NamedTuple):
-    """What there is between the two atoms of b pairs.
+    """What there is between the atoms i and j of b pairs: bonds, and loops where i is j.
 
     Attributes
     ----------
-    damping : Tensor of shape (b, 1)
-        Cutoff function.
-    harmonics : Tensor of shape (2, b, L)
-        Of each degree, the one that is not zero along the axis of the bond, of the edges
-        that leave the first atom and the second.
+    damping : Tensor of shape (2, 2, b, 1)
+        Cutoff function; one of a loop.
+    log_damping : Tensor of shape (2, 2, b, 1)
+        Its logarithm, as far down as there are numbers.
+    harmonics : Tensor of shape (2, 2, b, L, 1)
+        Of each degree, the one that is not zero along the axis of the bond from j to i;
+        zero of a loop.
     """
 
     damping: Tensor
+    log_damping: Tensor
     harmonics: Tensor
 
 
@@ -82,6 +84,12 @@ class TensorAttention(nn.Module):
         self.source = mlp([n_hidden, n_hidden, n_gates * n_hidden])
         self.source_filter = nn.Linear(n_hidden, n_gates * n_hidden)
 
+    @property
+    def edge_maps(self) -> tuple[nn.Linear, list[nn.Linear]]:
+        """Layers that edges enter as they come: of the filters, and those before a SiLU."""
+        first: Any = self.key_filter[0]
+        return self.source_filter, [first]
+
     def attention(self, h: Tensor, t: Tensor, edges: Edges) -> Tensor:
         """Weights (E, n_heads) of the edges at each node, which sum to one."""
         query = self.query(h).index_select(0, edges.target)
@@ -100,67 +108,42 @@ class TensorAttention(nn.Module):
         filtered = self.source(h).index_select(0, edges.source) * filters
         return attended.flatten(2) + filtered.unflatten(-1, (self.n_gates, -1))
 
-    def of_pairs(
-        self, h: Tensor, t: Tensor, loops: Tensor, damping: Tensor, looped: Sequence[slice]
-    ) -> list[Tensor]:
-        """Gates for graphs of two atoms, without an index.
+    def of_pairs(self, h: Tensor, filters: Tensor, keyed: Tensor, bonds: Bonds) -> Tensor:
+        """Gates for graphs of two atoms, without an index: from j to i for all i and j.
+
+        Every operation is a kernel to be launched, in both directions, which takes longer
+        than computing what is not needed of a loop.
 
         Parameters
         ----------
         h : Tensor of shape (2, b, n_hidden)
             The atoms.
-        t : Tensor of shape (2, b, n_hidden) or (1, b, n_hidden)
-            The edges that leave them; one where both are alike.
-        loops : Tensor of shape (2, b, n_hidden)
-            The edges from each atom to itself.
-        damping : Tensor of shape (b, 1)
-            Cutoff function of the edges.
-        looped : sequence of slice
-            The gates of loops that are needed.
+        filters : Tensor of shape (2, 2, b, n_gates * n_hidden)
+            What `source_filter` makes of the edges and loops (i, j), damped.
+        keyed : Tensor of shape (2, 2, b, n_hidden)
+            What `key_filter` makes of them.
+        bonds : Bonds
+            What else is known of them.
 
         Returns
         -------
-        list of Tensor of shape (2, b, n, n_hidden)
-            Gates of the edges that leave the atoms, all `n_gates`, and some of the loops.
+        Tensor of shape (2, 2, b, n_gates, n_hidden)
         """
-        query, key, *hidden = side_by_side(
-            self.norm(h), self.query, self.key, self.value[0], self.source[0]
+        size, heads = h.shape[-1], (self.n_heads, -1)
+        weight, bias = beside(self.query, self.key, self.value[0], self.source[0])
+        # In two dimensions, in which layers take parts of rows without copying them.
+        made = nn.functional.linear(self.norm(h).flatten(0, 1), weight, bias)
+        query, key, hidden = made.split([size, size, 2 * size], dim=-1)
+        halves = nn.functional.silu(hidden).chunk(2, dim=-1)
+        query, key, values, sources = (
+            x.unflatten(0, h.shape[:2])
+            for x in (query, key, self.value[2](halves[0]), self.source[2](halves[1]))
         )
-        values, sources = (
-            network[1:](features).unflatten(-1, (self.n_gates, -1))
-            for network, features in zip((self.value, self.source), hidden, strict=True)
-        )
-        attention, own = self._attention_of_pairs(query, key, t, loops, damping)
-        filters = (self.source_filter(t) * damping).unflatten(-1, (self.n_gates, -1))
-        gates = [torch.addcmul(attention * values, sources, filters)]
-        parameters = (self.source_filter.weight, self.source_filter.bias)
-        for part in looped:
-            weight, bias = (
-                parameter.unflatten(0, (self.n_gates, -1))[part].flatten(0, 1)
-                for parameter in parameters
-            )
-            filters = nn.functional.linear(loops, weight, bias).unflatten(-1, (-1, h.shape[-1]))
-            attended = own * values[..., part, :]
-            gates.append(torch.addcmul(attended, sources[..., part, :], filters))
-        return gates
-
-    def _attention_of_pairs(
-        self, query: Tensor, key: Tensor, t: Tensor, loops: Tensor, damping: Tensor
-    ) -> list[Tensor]:
-        """Weights (2, b, 1, n_hidden) of the edges that leave the atoms, and of the loops."""
-        heads = (self.n_heads, -1)
-        logits, own = (
-            (asked * (key * self.key_filter(filtered))).unflatten(-1, heads).sum(-1)
-            / math.sqrt(query.shape[-1] / self.n_heads)
-            for asked, filtered in ((query.flip(0), t), (query, loops))
-        )
-        rival = own.flip(0)  # of the loop where the edge arrives
-        highest = torch.where(damping > 0, torch.maximum(logits, rival), rival).detach()
-        weight = damping * (logits - highest).clamp(max=0).exp()
-        others = (rival - highest).exp()
-        total = weight + others
-        size = query.shape[-1] // self.n_heads
-        return [
-            attention[..., None].expand(-1, -1, -1, size).flatten(-2)[..., None, :]
-            for attention in (weight / total, (others / total).flip(0))
-        ]
+        keys = key.unflatten(-1, heads) * keyed.unflatten(-1, heads)
+        logits = (query.unflatten(-1, heads)[:, None] * keys).sum(-1)
+        scale = math.sqrt(self.n_heads / size)
+        logits = torch.add(bonds.log_damping, logits, alpha=scale)
+        attention = logits.softmax(dim=1)[..., None, :, None]
+        attended = attention * values.unflatten(-1, (self.n_gates, *heads))
+        filtered = (sources * filters).unflatten(-1, (self.n_gates, -1))
+        return attended.flatten(-2) + filtered
