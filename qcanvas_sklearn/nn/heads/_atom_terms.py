@@ -72,11 +72,13 @@ class AtomTerms(nn.Module):
 
     def _of_atoms(self, atoms: Atoms) -> tuple[Tensor, Tensor | None]:
         """Features (b, 2, k), and products (b, 2, n_response) of coefficients and scalars."""
-        others = torch.cat([atoms.described, atoms.scalars], dim=-1)
-        features = atom_features(atoms.z, others, self.n_elements)
+        features = atoms.features
+        if features is None:
+            others = torch.cat([atoms.described, atoms.scalars], dim=-1)
+            features = atom_features(atoms.z, others, self.n_elements)
         if not self.n_atom:
             return features, None
-        coefficients = self.coefficients(atoms.z, atoms.described)
+        coefficients = self.coefficients(atoms.z, atoms.described, features)
         return features, coefficients * self.scalars(atoms.scalars)
 
     def _added(self, features: Tensor, responses: Tensor | None, pair: Tensor) -> Tensor:

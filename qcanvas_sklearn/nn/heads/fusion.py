@@ -291,10 +291,11 @@ class PairFusion(nn.Module):
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, 3), (b, C, S, S) to (b, n_outputs)."""
-        atoms = self.graph.encode(z, atom, pair, vector)
+        atoms = bare_atoms(z, atom, self.graph.embed.n_elements)
+        encoded = self.graph.encode(atoms, pair, vector)
         if self.image is None:
-            fused = atoms.flatten(1)
+            fused = encoded.flatten(1)
         else:
-            fused = self.fuse(atoms, *self.image.encode(z, atom, pair, image))
+            fused = self.fuse(encoded, *self.image.encode(atoms, pair, image))
         read = torch.cat([fused, pair], dim=-1)
-        return self.readout(read, bare_atoms(z, atom), with_channel_means(pair, image))
+        return self.readout(read, atoms, with_channel_means(pair, image))

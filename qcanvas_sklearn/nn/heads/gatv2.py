@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cores.gatv2 import DenseGATv2Conv
-from ..layers import AtomLinear, bare_atoms, mlp
+from ..layers import AtomLinear, Atoms, bare_atoms, mlp
 from ._atom_terms import ReadOut
 
 __all__ = ["PairGATv2"]
@@ -75,23 +75,24 @@ class PairGATv2(nn.Module):
         arriving = torch.cat([pair[:, None].expand(-1, 2, -1), vectors], dim=-1)
         return arriving[:, :, None].expand(-1, -1, 2, -1)
 
-    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        return self._encode(z, atom, self.edges(pair, vector))
+    def encode(self, atoms: Atoms, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (b, 2, n_hidden) of the two atoms of pairs."""
+        return self._encode(atoms, self.edges(pair, vector))
 
-    def _encode(self, z: Tensor, atom: Tensor, edge: Tensor) -> Tensor:
+    def _encode(self, atoms: Atoms, edge: Tensor) -> Tensor:
         """Features (..., b, 2, n_hidden) for edges (..., b, 2, 2, n_pair + 3)."""
         edge = edge[..., :1, :]  # both that arrive at an atom are alike
-        x = self.embed(z, atom)
+        x = self.embed(atoms.z, atoms.scalars, atoms.features)
         for norm, conv, update in zip(self.norms, self.convs, self.updates, strict=True):
             x = x + update(conv(norm(x), edge)[0])
         return x
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        x = self.encode(z, atom, pair, vector)
+        atoms = bare_atoms(z, atom, self.embed.n_elements)
+        x = self.encode(atoms, pair, vector)
         read = torch.cat([x.flatten(1), pair], dim=-1)
-        return self.readout(read, bare_atoms(z, atom), pair)
+        return self.readout(read, atoms, pair)
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
@@ -102,8 +103,9 @@ class PairGATv2(nn.Module):
         layer has the same nodes.
         """
         edges = torch.stack([self.edges(pair, vector), self.edges(pair, -vector)])
-        (a, turned_a), (b, turned_b) = self._encode(z, atom, edges).unbind(2)
+        atoms = bare_atoms(z, atom, self.embed.n_elements)
+        (a, turned_a), (b, turned_b) = self._encode(atoms, edges).unbind(2)
         read = torch.stack(
             [torch.cat([a, b, pair], dim=-1), torch.cat([turned_b, turned_a, pair], dim=-1)]
         )
-        return self.readout.both_orders(read, bare_atoms(z, atom), pair)
+        return self.readout.both_orders(read, atoms, pair)

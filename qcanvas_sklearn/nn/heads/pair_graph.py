@@ -12,8 +12,7 @@ from ..cores.egnn import EGNN
 from ..cores.faenet import FAENet
 from ..cores.gotennet import GotenNet
 from ..cores.schnet import SchNet
-from ..graphs import lengths
-from ..layers import AtomLinear, bare_atoms
+from ..layers import AtomLinear, Atoms, bare_atoms
 from ._atom_terms import ReadOut
 
 __all__ = [
@@ -71,19 +70,20 @@ class PairGraphNetwork(nn.Module):
         """Features (2, b, n_hidden) of the atoms behind the core."""
         return self.core.of_pairs(x, distance, pair)
 
-    def _encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
+    def _encode(self, atoms: Atoms, pair: Tensor, vector: Tensor) -> Tensor:
         """Features (2, b, n_hidden), the first atoms of all pairs before the second ones."""
-        x = self.embed(z, atom).transpose(0, 1).contiguous()
-        return self.interact(x, lengths(vector), pair)
+        x = self.embed(atoms.z, atoms.scalars, atoms.features).transpose(0, 1).contiguous()
+        return self.interact(x, torch.linalg.vector_norm(vector, dim=-1), pair)
 
-    def encode(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
-        """Features (b, 2, n_hidden) of the two atoms, from the inputs of :meth:`forward`."""
-        return self._encode(z, atom, pair, vector).transpose(0, 1)
+    def encode(self, atoms: Atoms, pair: Tensor, vector: Tensor) -> Tensor:
+        """Features (b, 2, n_hidden) of the two atoms of pairs."""
+        return self._encode(atoms, pair, vector).transpose(0, 1)
 
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair) and (b, 3) to (b, n_outputs)."""
-        read = torch.cat([*self._encode(z, atom, pair, vector), pair], dim=-1)
-        return self.readout(read, bare_atoms(z, atom), pair)
+        atoms = bare_atoms(z, atom, self.embed.n_elements)
+        read = torch.cat([*self._encode(atoms, pair, vector), pair], dim=-1)
+        return self.readout(read, atoms, pair)
 
     def both_orders(
         self, z: Tensor, atom: Tensor, pair: Tensor, vector: Tensor
@@ -93,9 +93,10 @@ class PairGraphNetwork(nn.Module):
         Which atom is the first makes no difference to what the core makes of either: it
         passes messages on a graph, and a turn by half a rotation does not change it.
         """
-        x = self._encode(z, atom, pair, vector)
+        atoms = bare_atoms(z, atom, self.embed.n_elements)
+        x = self._encode(atoms, pair, vector)
         read = torch.cat([x, x.flip(0), pair.expand(2, -1, -1)], dim=-1)
-        return self.readout.both_orders(read, bare_atoms(z, atom), pair)
+        return self.readout.both_orders(read, atoms, pair)
 
 
 class PairSchNet(PairGraphNetwork):

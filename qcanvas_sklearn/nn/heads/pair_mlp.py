@@ -160,7 +160,8 @@ class PairMLP(nn.Module):
         """What the atoms do to each other (b, n_hidden), and the difference of the two."""
         radial = self.radial(vector.norm(dim=-1))
         embed, *behind = self.atoms
-        x = embed(atoms.z, torch.cat([atoms.described, atoms.scalars], dim=-1))
+        others = torch.cat([atoms.described, atoms.scalars], dim=-1)
+        x = embed(atoms.z, others, atoms.features)
         for layer in behind:
             x = layer(x)
         a, b = x.unbind(1)

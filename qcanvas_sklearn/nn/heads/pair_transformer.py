@@ -229,6 +229,7 @@ class PairTransformer(nn.Module):
     def forward(self, z: Tensor, atom: Tensor, pair: Tensor) -> Tensor:
         """Map (b, 2), (b, 2, n_atom) and (b, n_pair) to (b, n_outputs)."""
         amplitudes = self.amplitudes(atom.transpose(1, 2).flatten(1))
-        tokens = [self.frame(self.atoms(z, atom), pair), amplitudes, self.scalars(pair)]
+        atoms = self.atoms.known(z, atom)
+        tokens = [self.frame(atoms.features, pair), amplitudes, self.scalars(pair)]
         out = self.blocks(torch.cat(tokens, dim=1))
-        return self.head(self.norm(out).flatten(1), self.atoms.known(z, atom), pair)
+        return self.head(self.norm(out).flatten(1), atoms, pair)

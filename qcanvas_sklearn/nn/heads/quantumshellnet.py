@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers import SinglePrecision, atom_features, bare_atoms
+from ..layers import Atoms, SinglePrecision, atom_features, bare_atoms
 from ._atom_terms import ReadOut, with_channel_means
 
 __all__ = ["QuantumShellNet", "ResidualStage"]
@@ -114,13 +114,15 @@ class QuantumShellNet(nn.Module):
             self.head = ReadOut(sizes, n_elements, n_atom, n_pair + n_channels, dropout)
 
     def encode(
-        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+        self, atoms: Atoms, pair: Tensor, image: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """What the head reads, and the last feature maps.
 
         Parameters
         ----------
-        z, atom, pair, image : Tensor
+        atoms : Atoms
+            The atoms of pairs.
+        pair, image : Tensor
             As for :meth:`forward`.
 
         Returns
@@ -130,8 +132,10 @@ class QuantumShellNet(nn.Module):
         tokens : Tensor of shape (b, n_positions, n_channels)
             The maps position by position, row by row; none where there is no image.
         """
-        atoms = self.embed(atom_features(z, atom, self.n_elements))
-        features = [atoms.flatten(1), pair]
+        known = atoms.features
+        if known is None:
+            known = atom_features(atoms.z, atoms.scalars, self.n_elements)
+        features = [self.embed(known).flatten(1), pair]
         if image is None:
             return torch.cat(features, dim=-1), pair.new_zeros(len(pair), 0, 0)
         maps = self.stages(image)
@@ -142,5 +146,6 @@ class QuantumShellNet(nn.Module):
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        read, _ = self.encode(z, atom, pair, image)
-        return self.head(read, bare_atoms(z, atom), with_channel_means(pair, image))
+        atoms = bare_atoms(z, atom, self.n_elements)
+        read, _ = self.encode(atoms, pair, image)
+        return self.head(read, atoms, with_channel_means(pair, image))

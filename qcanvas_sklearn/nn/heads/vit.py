@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import AtomFeatures
+from ..layers import AtomFeatures, Atoms
 from ._atom_terms import ReadOut, with_channel_means
 from .pair_transformer import PairTokens, encoder
 
@@ -153,13 +153,15 @@ class PairViT(nn.Module):
             )  # fmt: skip
 
     def encode(
-        self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
+        self, atoms: Atoms, pair: Tensor, image: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """What the head reads, and the patches.
 
         Parameters
         ----------
-        z, atom, pair, image : Tensor
+        atoms : Atoms
+            The atoms of pairs, whose elements need not be described yet.
+        pair, image : Tensor
             As for :meth:`forward`.
 
         Returns
@@ -169,15 +171,21 @@ class PairViT(nn.Module):
         tokens : Tensor of shape (b, n_patches, n_channels)
             Tokens of the patches; none unless `n_read` is None and there is an image.
         """
-        tokens = [self.frame(self.atoms(z, atom), pair)]
+        out = self._tokens(self.atoms(atoms.z, atoms.scalars), pair, image)
+        return out[:, :3].flatten(1), out[:, 3:]
+
+    def _tokens(self, features: Tensor, pair: Tensor, image: Tensor | None) -> Tensor:
+        """The pair, its atoms (b, 2, n_features) and the patches behind the blocks."""
+        tokens = [self.frame(features, pair)]
         if image is not None:
             tokens.append(self.patches(image))
-        out = self.norm(self.blocks(torch.cat(tokens, dim=1)))
-        return out[:, :3].flatten(1), out[:, 3:]
+        return self.norm(self.blocks(torch.cat(tokens, dim=1)))
 
     def forward(
         self, z: Tensor, atom: Tensor, pair: Tensor, image: Tensor | None = None
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
-        read, _ = self.encode(z, atom, pair, image)
-        return self.head(read, self.atoms.known(z, atom), with_channel_means(pair, image))
+        atoms = self.atoms.known(z, atom)
+        assert atoms.features is not None
+        read = self._tokens(atoms.features, pair, image)[:, :3].flatten(1)
+        return self.head(read, atoms, with_channel_means(pair, image))
