@@ -29,6 +29,8 @@ __all__ = ["PairReader"]
 _ELEMENTARY = {"z", "distance", "others"}
 #: Element pairs that are described at a time.
 _PART = 2**17
+#: Pairs whose free atoms are looked up at a time.
+_LOOKED_UP = 2**12
 #: Channels whose features do not sit on the atoms.
 _MOLECULAR_CHANNELS = (2, 3, 4, 5)
 
@@ -150,16 +152,20 @@ class PairReader(DenseReader):
 
     def _of_table(self, table: Any, columns: PairColumns) -> DenseRows:
         own, others = columns.take(table)
-        return self._rows(self.layout_.unpack(own), others)
+        blocks = self.layout_.unpack(own)
+        return self._rows(blocks, others, check_z(blocks["z"]) if "z" in blocks else None)
 
     def _drawn_later(self, transformer: PairImageTransformer, pairs: CheckedPairs) -> DenseRows:
         """Rows of raw pairs; whoever looks at pixels draws them where the network computes."""
         none = np.empty((len(pairs.z), 0), dtype=transformer.dtype)
-        return self._rows(transformer.undrawn(pairs), none)
+        blocks = transformer.undrawn(pairs)
+        return self._rows(blocks, none, pairs.z if "z" in blocks else None)
 
-    def _rows(self, blocks: dict[str, NDArray], others: NDArray) -> DenseRows:
+    def _rows(
+        self, blocks: dict[str, NDArray], others: NDArray, z: NDArray[np.int64] | None
+    ) -> DenseRows:
         n, dtype = len(others), others.dtype
-        z = check_z(blocks["z"]) if "z" in blocks else np.zeros((n, 2), np.int64)
+        z = np.zeros((n, 2), np.int64) if z is None else z
         if self.spec.relative_populations and "z" in blocks:
             blocks = _relative_to_free_atoms(blocks, z)
         atom = [blocks[k][..., None] for k in ("population", "charge") if k in blocks]
@@ -247,11 +253,16 @@ def _relative_to_free_atoms(
     Next to the element nothing is lost; but the tenth of an electron that bonding moves
     is no longer small beside the ten electrons by which elements differ.
     """
-    relative = {
-        name: (blocks[name] - reference[z - 1]).astype(blocks[name].dtype)
-        for name, reference in _free_atoms().items()
-        if name in blocks
-    }
+    places = z - 1
+    relative = {}
+    for name in _free_atoms().keys() & blocks.keys():
+        block, reference = blocks[name], _free_atoms()[name]
+        relative[name] = out = np.empty(block.shape, block.dtype)
+        # Some at a time, so that what is looked up is still in the caches.
+        for start in range(0, len(z), _LOOKED_UP):
+            rows = slice(start, start + _LOOKED_UP)
+            free = reference.take(places[rows], axis=0)
+            np.subtract(block[rows], free, out=out[rows], casting="same_kind")
     return {**blocks, **relative}
 
 

@@ -137,9 +137,13 @@ def check_pairs(X: Any) -> CheckedPairs:
 
 def canonical_order(z: NDArray[np.int64]) -> NDArray[np.int64]:
     """Atomic numbers (n, 2) of pairs, each in the order of the alphabet."""
-    rank = alphabetical_rank()[z]
-    swapped = rank[:, 0] > rank[:, 1]
-    return np.where(swapped[:, None], z[:, ::-1], z)
+    rank = alphabetical_rank()
+    first, second = z[:, 0], z[:, 1]
+    swapped = rank[first] > rank[second]
+    out = np.empty_like(z)
+    # Column by column: loops over two entries of a row are slow.
+    out[:, 0], out[:, 1] = np.where(swapped, second, first), np.where(swapped, first, second)
+    return out
 
 
 def validate_pairs(estimator: BaseEstimator, X: Any, *, reset: bool) -> CheckedPairs:
@@ -253,7 +257,7 @@ def _check_elements(entries: NDArray, whole_floats: bool) -> NDArray[np.int64]:
         entries.dtype.kind == "O" and any(isinstance(value, str) for value in entries.ravel())
     )
     if with_text:
-        z = atomic_numbers(entries)
+        z = _numbers_of_symbols(entries)
     elif entries.dtype.kind in "iu":
         known = (entries >= 1) & (entries <= MAX_Z)
         z = np.where(known, entries, 0).astype(np.int64)
@@ -266,6 +270,19 @@ def _check_elements(entries: NDArray, whole_floats: bool) -> NDArray[np.int64]:
         value = entries[row : row + 1, column].astype(object)[0]
         _refuse_element(f"row {row}: ", value, with_text)
     return z
+
+
+def _numbers_of_symbols(entries: NDArray) -> NDArray[np.int64]:
+    """Atomic numbers of symbols, each distinct one looked up once; 0 of all else."""
+    if entries.dtype.kind == "O":
+        try:
+            places, distinct = pd.factorize(entries.ravel())
+        except TypeError:  # what cannot be looked up, as a list
+            return atomic_numbers(entries)
+        # What is missing has the place -1, which is that of the last number.
+        z = np.append(atomic_numbers(distinct), 0)
+        return z[places].reshape(entries.shape)
+    return atomic_numbers(entries)
 
 
 def _as_atomic_number(value: Any, whole_floats: bool) -> int:

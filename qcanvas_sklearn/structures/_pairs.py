@@ -80,7 +80,8 @@ def _conform_column(values: pd.Series, label: Label) -> Any:
 
 
 def _unordered_code(z: NDArray[np.int64]) -> NDArray[np.int64]:
-    return z.min(axis=1) * (MAX_Z + 1) + z.max(axis=1)
+    first, second = z[:, 0], z[:, 1]
+    return np.minimum(first, second) * (MAX_Z + 1) + np.maximum(first, second)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -272,8 +273,12 @@ class PairData:
             z = z.astype(np.float64)
         if z.dtype.kind not in "iuf":  # columns of a table are floats
             z = atomic_numbers(z)
-        whole = (z > 0) & (z <= MAX_Z) & (z == np.floor(z))
-        z = np.where(whole, z, 0).astype(np.int64)
+        whole = (z > 0) & (z <= MAX_Z)
+        if z.dtype.kind == "f":
+            whole &= z == np.floor(z)
+        if not whole.all():
+            z = np.where(whole, z, 0)
+        z = z.astype(np.int64, copy=False)
         known, first = np.unique(_unordered_code(self.z), return_index=True)
         rows = np.full((MAX_Z + 1) ** 2, -1, dtype=np.int64)
         rows[known] = first

@@ -7,6 +7,7 @@ the pixels of a batch are there for as long as the network looks at them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -109,19 +110,33 @@ class Pictures:
         dtype: torch.dtype,
     ) -> Drawing:
         """What draws them on a device, less the means (C,) of the channels, over the scales."""
-        own = [range(N_AMPLITUDES)[AMPLITUDES_OF_CHANNEL[channel]] for channel in self.channels]
-        shape = (2, len(own), self.image_size, self.image_size)
-        pictures = np.zeros(shape)
-        for slot, channel in enumerate(self.channels):
-            pictures[: len(own[slot]), slot] = self._templates(channel) / scale[slot]
-        pictures[np.abs(pictures) < _NOTHING] = 0
-        first, second = (
-            torch.tensor([numbers[k] for numbers in own], device=device) for k in (0, -1)
-        )
-        shift = torch.as_tensor(mean / scale)[:, None, None]
-        return Drawing(
-            first, second, torch.as_tensor(pictures).to(device, dtype), shift.to(device, dtype)
-        )
+        return _drawing(self, tuple(mean.tolist()), tuple(scale.tolist()), device, dtype)
 
     def _templates(self, channel: int) -> NDArray[np.float64]:
         return templates(self.image_size, np.float64)[AMPLITUDES_OF_CHANNEL[channel]]
+
+
+@lru_cache(maxsize=4)
+def _drawing(
+    pictures: Pictures, mean: tuple[float, ...], scale: tuple[float, ...],
+    device: torch.device, dtype: torch.dtype,
+) -> Drawing:  # fmt: skip
+    """What draws pictures; made once for all pieces of a prediction."""
+    channels = pictures.channels
+    own = [range(N_AMPLITUDES)[AMPLITUDES_OF_CHANNEL[channel]] for channel in channels]
+    drawn = np.zeros((2, len(own), pictures.image_size, pictures.image_size))
+    for slot, channel in enumerate(channels):
+        drawn[: len(own[slot]), slot] = pictures._templates(channel) / scale[slot]
+    drawn[np.abs(drawn) < _NOTHING] = 0
+    # Whoever predicts first: what is kept may be trained with as well.
+    with torch.inference_mode(False):
+        first, second = (
+            torch.tensor([numbers[k] for numbers in own], device=device) for k in (0, -1)
+        )
+        shift = torch.tensor(mean, dtype=torch.float64) / torch.tensor(
+            scale, dtype=torch.float64
+        )
+        return Drawing(
+            first, second, torch.as_tensor(drawn).to(device, dtype),
+            shift[:, None, None].to(device, dtype),
+        )  # fmt: skip

@@ -21,8 +21,8 @@ _BLOCK_BYTES = 2**22
 #: Rows of one shape that are predicted at a time, by default.
 _PIECE = 256
 #: The same on a GPU, and the memory of their inputs.
-_GPU_PIECE = 2**13
-_GPU_BYTES = 2**26
+_GPU_PIECE = 2**14
+_GPU_BYTES = 2**28
 
 
 class Scaling(NamedTuple):
@@ -232,13 +232,24 @@ def _tensor(
     array: NDArray, scaling: Scaling | None, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     if array.dtype.kind not in "f":
-        return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64).to(device)
+        return _sent(torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64), device)
     if scaling is None:
         # Torch takes writable memory only; a memory map or a user's array may be read-only.
-        return torch.as_tensor(np.require(array, requirements=["C", "W"])).to(device, dtype)
+        writable = torch.as_tensor(np.require(array, requirements=["C", "W"]))
+        return _sent(writable, device).to(dtype)
     out = torch.empty(array.shape, dtype=dtype)
     step = max(1, _BLOCK_BYTES // (8 * max(array[:1].size, 1)))
     for start in range(0, len(array), step):
         rows = slice(start, start + step)
         out[rows] = torch.as_tensor(scaling.apply(array[rows]))
-    return out.to(device)
+    return _sent(out, device)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device, to which a GPU does not stop computing what it was given before.
+
+    Only what a piece is made of: pages that cannot be moved are not to be many.
+    """
+    if device.type != "cuda" or tensor.nbytes > _GPU_BYTES:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..graphs import directions, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
-from ..layers import beside, mlp
+from ..layers import add_product, beside, mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
 from .tensor_attention import Bonds, Edges, TensorAttention
 
@@ -92,7 +92,7 @@ class TensorRefinement(nn.Module):
         of them makes of `t`.
         """
         products = (query[:, None] * keys).sum(-2)
-        return t + self.gate(products).tanh() * edges
+        return add_product(t, self.gate(products).tanh(), edges)
 
 
 class EquivariantFeedForward(nn.Module):
@@ -135,16 +135,16 @@ class EquivariantFeedForward(nn.Module):
     def of_pairs(
         self, h: Tensor, steerable: Tensor, mixed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The same with the steerable features as they are `mixed`.
-
-        The norm has no slopes of slopes where it is zero, which nothing asks of a pair.
-        """
-        norm = torch.linalg.vector_norm(mixed, dim=-2)
+        """The same with the steerable features as they are `mixed`."""
+        if mixed.is_cuda:  # one operation, but slow on the CPU
+            norm = torch.linalg.vector_norm(mixed, dim=-2)
+        else:
+            norm = lengths(mixed.transpose(-2, -1))
         update = self.update(torch.cat([h, norm], dim=-1))
         if not self.steers:
             return h + update, steerable
         scalar, gate = update.chunk(2, dim=-1)
-        return h + scalar, steerable + gate[..., None, :] * mixed
+        return h + scalar, add_product(steerable, gate[..., None, :], mixed)
 
 
 class GotenNetLayer(nn.Module):
@@ -209,7 +209,7 @@ class GotenNetLayer(nn.Module):
         gates = self.attention.of_pairs(h, filters, keyed, bonds)
         scalar, along, carried = gates.split([1, self.n_degrees, self.n_degrees], dim=3)
         h = h + scalar.sum(1).squeeze(2)
-        messages = along * bonds.harmonics + carried * steerable
+        messages = add_product(along * bonds.harmonics, carried, steerable)
         steerable = steerable + messages.sum(1)
         if self.refinement is None:
             mixed = self.feed_forward.mix(steerable)

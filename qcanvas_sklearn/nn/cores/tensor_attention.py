@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import damped_softmax
-from ..layers import beside, mlp
+from ..layers import add_product, beside, mlp
 
 __all__ = ["Bonds", "Edges", "TensorAttention"]
 
@@ -145,5 +145,5 @@ class TensorAttention(nn.Module):
         logits = torch.add(bonds.log_damping, logits, alpha=scale)
         attention = logits.softmax(dim=1)[..., None, :, None]
         attended = attention * values.unflatten(-1, (self.n_gates, *heads))
-        filtered = (sources * filters).unflatten(-1, (self.n_gates, -1))
-        return attended.flatten(-2) + filtered
+        gates = add_product(attended.flatten(-3), sources, filters)
+        return gates.unflatten(-1, (self.n_gates, -1))
