@@ -231,3 +231,18 @@ def test_wide_tables_are_not_converted_to_be_told_from_pairs(monkeypatch):
     monkeypatch.setattr(pd.DataFrame, "to_numpy", None)
     monkeypatch.setattr(pd.DataFrame, "__array__", None)
     assert not looks_like_pairs(pd.DataFrame(np.zeros((3, 50))))
+
+
+class Name(str):
+    """Text of a user's own kind."""
+
+
+def test_symbols_of_any_kind_of_text_are_looked_up_alike():
+    kinds = [str, np.str_, Name, lambda symbol: "".join([symbol])]
+    X = np.array(
+        [[kind("Al"), other("Ag")] for kind in kinds for other in kinds], dtype=object
+    )
+    np.testing.assert_array_equal(check_pairs(X).z, [[47, 13]] * len(X))
+    X[5, 1] = ["Ag"]
+    with pytest.raises(TypeError, match=r"row 5: \['Ag'\] \(list\) is not an element symbol"):
+        check_pairs(X)

@@ -55,11 +55,13 @@ def test_elements_that_are_looked_up_are_those_of_a_product(n_scalars):
     linear = AtomLinear(5, n_scalars, 4).double()
     z = torch.tensor([[0, 1], [5, 3], [3, 3]])
     scalars = torch.randn(3, 2, n_scalars, generator=generator, dtype=torch.float64)
-    usual = nn.functional.linear(
-        atom_features(z, scalars, 5), linear.weight, linear.bias
-    )
-    found = linear(z, scalars)
-    torch.testing.assert_close(found, usual, rtol=1e-14, atol=1e-14)
-    slopes = [torch.autograd.grad(out.square().sum(), list(linear.parameters()))
-              for out in (found, usual)]  # fmt: skip
-    torch.testing.assert_close(*slopes, rtol=1e-13, atol=1e-13)
+    features = atom_features(z, scalars, 5)
+    usual = nn.functional.linear(features, linear.weight, linear.bias)
+    further = torch.cat([features, torch.ones_like(usual)], dim=-1)
+    slopes_of_usual = torch.autograd.grad(usual.square().sum(), list(linear.parameters()))
+    for given in (None, further):  # looked up, and as a product while it trains
+        found = linear(z, scalars, given)
+        torch.testing.assert_close(found, usual, rtol=1e-14, atol=1e-14)
+        slopes = torch.autograd.grad(found.square().sum(), list(linear.parameters()))
+        torch.testing.assert_close(slopes, slopes_of_usual, rtol=1e-13, atol=1e-13)
+    assert torch.equal(linear.eval()(z, scalars, further), linear(z, scalars))

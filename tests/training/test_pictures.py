@@ -1,5 +1,7 @@
 """Images that are drawn where the network computes, against those of the host."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,19 @@ def test_many_pairs_are_predicted_a_part_at_a_time(models, monkeypatch):
         assert_allclose(both[0], whole, rtol=1e-12)
     with pytest.raises(ValueError, match=r"elements \['Xe'\] were not among"):
         ask([*elements.tolist(), ["Xe", "Xe"]])
+
+
+def test_what_predictions_draw_with_is_of_use_in_training():
+    pictures = Pictures(5, (0, 9))
+    scaling = {"image": picture_scaling(AMPLITUDES, pictures)}
+    rows = DenseRows({"amplitudes": AMPLITUDES[:4]}, scaling, pictures=pictures)
+    with torch.inference_mode():
+        first = rows.to(CPU, torch.float64)
+    again = rows.to(CPU, torch.float64)
+    assert again.pictures is first.pictures
+    conv = torch.nn.Conv2d(2, 1, 3).double()
+    conv(again.batch(torch.arange(4))["image"]).sum().backward()
+    assert conv.weight.grad.abs().max() > 0
+    other = {"image": scaling["image"]._replace(mean=scaling["image"].mean + 1)}
+    moved = replace(rows, scaling=other).to(CPU, torch.float64)
+    assert not torch.equal(moved.pictures.shift, first.pictures.shift)
