@@ -43,7 +43,7 @@ class _Columns(torch.autograd.Function):
 def by_columns(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """What a convolution with square kernels makes of x (b, C, H, W), to round-off."""
     (size, _), (stride, _) = conv.kernel_size, conv.stride
-    padding = conv.padding[0]
+    padding: Any = conv.padding[0]
     assert conv.bias is not None
     columns = _Columns.apply(x, size, stride, padding)
     weight = conv.weight.flatten(1).expand(len(x), -1, -1)
@@ -58,4 +58,7 @@ def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
     bit, cuDNN goes through these one after the other; products of matrices, row by row of
     the batch, share them out.
     """
-    return by_columns(conv, x) if x.is_cuda and conv.training else conv(x)
+    if x.is_cuda and conv.training:
+        return by_columns(conv, x)
+    out: Tensor = conv(x)
+    return out

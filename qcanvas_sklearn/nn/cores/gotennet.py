@@ -62,6 +62,8 @@ class TensorRefinement(nn.Module):
        nothing would be left.
     """
 
+    keys: Any
+
     def __init__(self, n_hidden: int, n_degrees: int) -> None:
         super().__init__()
         self.n_degrees = n_degrees
@@ -233,7 +235,8 @@ class GotenNetLayer(nn.Module):
         """Layers that edges enter as they come: of the filters, and those before a SiLU."""
         filters, activated = self.attention.edge_maps
         if self.refinement is not None:
-            activated.append(self.refinement.edge[0])
+            first: Any = self.refinement.edge[0]
+            activated.append(first)
         return filters, activated
 
 
