@@ -43,6 +43,8 @@ def edge_vectors(positions: Tensor, edge_index: Tensor, shift: Tensor | None = N
 def lengths(vectors: Tensor) -> Tensor:
     """Euclidean norm over the last axis, whose gradients are zero at the zero vector."""
     squared = vectors.square().sum(-1)
+    if not torch.is_grad_enabled():
+        return squared.sqrt()
     positive = squared > 0
     return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
 
