@@ -322,11 +322,11 @@ class JoinedBlocks(Blocks):
         with torch.no_grad():
             inverse = inverse_cholesky(pencil.overlap)
             reduced = inverse @ pencil.hamiltonian @ inverse.mT
-        solved = self.eigen(reduced, inverse.mT)
-        energies = levels(*pencil, *solved).view(n, -1).index_select(1, self._levels)
+        values, vectors = self.eigen(reduced, inverse.mT)
+        energies = levels(*pencil, values, vectors).view(n, -1).index_select(1, self._levels)
         filling = fermi_filling(energies, self.degeneracy, electrons, kt)
         mu = filling.mu[:, None].expand(-1, self.n_shells, -1).reshape(-1, 2)
-        density, weighted = density_matrices(*pencil, mu, *solved, kt)
+        density, weighted = density_matrices(*pencil, mu, values, vectors, kt)
         count = (density * pencil.overlap).sum(-1).view(n, -1)
         populations = (count @ self._by_shell).view(n, 2, self.n_shells, self.n_shells)
         return Spectrum(

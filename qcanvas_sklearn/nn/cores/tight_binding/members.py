@@ -270,9 +270,11 @@ class TightBindingMembers(nn.Module):
 
     def _tables(self, n: int) -> dict[str, Tensor]:
         """Tensors of all members for a :class:`_Stack` of n rows a member."""
-        own = [dict(self[k].named_parameters()) for k in range(len(self))]
-        for k, known in enumerate(own):
-            known.update(self[k].named_buffers(remove_duplicate=False))
+        own: list[dict[str, Tensor]] = [
+            {**dict(member.named_parameters()),
+             **dict(member.named_buffers(remove_duplicate=False))}
+            for member in self.members
+        ]  # fmt: skip
         n_elements = len(self[0].hamiltonian.shells)
         out = {}
         for name in own[0]:

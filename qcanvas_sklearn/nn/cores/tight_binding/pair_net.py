@@ -100,10 +100,12 @@ def _applied(layers: nn.Sequential, rows: Tensor) -> Tensor:
 
     Then the rows (2 m n, n_in) are those of the members behind each other, twice.
     """
-    first = layers[0].weight
-    if first.ndim == 2:
-        return layers(rows)
-    m = len(first)
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    if first.weight.ndim == 2:
+        out: Tensor = layers(rows)
+        return out
+    m = len(first.weight)
     out = rows.unflatten(0, (2, m, -1)).transpose(0, 1).flatten(1, 2)
     for layer in layers:
         if isinstance(layer, nn.Linear):
