@@ -8,10 +8,16 @@ symbols, and of the network alone in single precision. Above the table stand the
 device and what it allows at best: the time of launching the smallest operation, and the rate
 at which it copies memory.
 
+With ``--tight-binding``, in place of the table: milliseconds of an epoch of
+`TightBindingRegressor` on all targets, asked for and replayed, and of recording its steps;
+then the seconds of ``QCanvasRegressor.fit`` on all targets with default settings, and its
+errors on pairs that were set aside.
+
 The device is waited for before and after everything that is timed. It runs with
 ``--device cpu`` too.
 
     python benchmarks/bench_gpu.py [--device auto] [--pairs 2280] [--models GATv2 PairMLP]
+    python benchmarks/bench_gpu.py --tight-binding [--max-epochs 3]
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ import torch
 from skorch.callbacks import Callback
 
 import qcanvas_sklearn
-from qcanvas_sklearn import load_pairs
+from qcanvas_sklearn import QCanvasRegressor, TightBindingRegressor, load_pairs
 from qcanvas_sklearn.training import resolve_device
 
 MODELS = (
@@ -37,6 +43,8 @@ MODELS = (
 BATCH_SIZE = 64
 COPIED_BYTES = 2**28
 LAUNCHES = 1000
+#: Targets whose errors tell whether a fit went as it should.
+SHOWN = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev")
 
 
 def waited(device: torch.device) -> None:
@@ -115,6 +123,54 @@ def measured(
     ]  # fmt: skip
 
 
+def epochs_of(model: Any, pairs: Any, y: Any) -> tuple[float, float]:
+    """Seconds of an epoch of a fit, and of what the fit does besides such epochs."""
+    start = time.perf_counter()
+    history = model.fit(pairs, y).history_
+    taken = time.perf_counter() - start
+    epoch = float(history["seconds"].iloc[1:].median())
+    return epoch, taken - len(history) * epoch
+
+
+def tight_binding(
+    device: torch.device, n_pairs: int, epochs: int, max_epochs: int | None
+) -> None:
+    """Tight binding alone, step by step and replayed, and a whole fit of QCanvas."""
+    X, y = load_pairs(return_X_y=True)
+    order = np.random.default_rng(42).permutation(len(X))
+    learned, tested = order[:n_pairs], order[n_pairs : n_pairs + len(X) // 10]
+    pairs, labels = X.iloc[learned], y.iloc[learned]
+    shared = {"device": str(device), "random_state": 0}
+    model = TightBindingRegressor(max_epochs=epochs, **shared)
+    in_training = (1 - model.validation_fraction) * len(pairs)
+    steps = -(-int(in_training) // model.batch_size)
+    model.set_params(callbacks=[Listener()])
+    epochs_of(model, pairs, labels)  # in which libraries are loaded
+    eager, around = epochs_of(model, pairs, labels)
+    epoch, recording = epochs_of(model.set_params(callbacks=None), pairs, labels)
+    print(f"tight binding, {len(pairs)} pairs in batches of {model.batch_size}: an epoch takes "
+          f"{eager * 1e3:.0f} ms eager and {epoch * 1e3:.0f} ms replayed, a step "
+          f"{epoch / steps * 1e3:.2f} ms; recording {(recording - around) * 1e3:.0f} ms, what "
+          f"else a fit does {around * 1e3:.0f} ms", flush=True)  # fmt: skip
+    shorter = {} if max_epochs is None else {"max_epochs": max_epochs}
+    whole = QCanvasRegressor(
+        tight_binding=TightBindingRegressor(**shorter), **shared, **shorter
+    )
+    waited(device)
+    start = time.perf_counter()
+    whole.fit(pairs, labels)
+    waited(device)
+    taken = time.perf_counter() - start
+    both = whole.tight_binding_.history_, whole.history_
+    in_epochs = [float(history["seconds"].sum()) for history in both]
+    print(f"QCanvas, all {y.shape[1]} targets: fit {taken:.1f} s, of which epochs of tight "
+          f"binding {in_epochs[0]:.1f}, of networks {in_epochs[1]:.1f}")  # fmt: skip
+    error = np.abs(whole.predict(X.iloc[tested]) - y.iloc[tested].to_numpy())
+    each = dict(zip(y.columns, np.nanmean(error, axis=0), strict=True))
+    print(f"mean absolute error on {len(tested)} other pairs: "
+          + ", ".join(f"{name} {each[name]:.4f}" for name in SHOWN))  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
@@ -126,6 +182,10 @@ def main() -> None:
                         help="rows of a prediction; a hundred times as many show its speed "
                              "where the device waits for the host")  # fmt: skip
     parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--tight-binding", action="store_true",
+                        help="tight binding and QCanvas in place of the table")  # fmt: skip
+    parser.add_argument("--max-epochs", type=int, default=None,
+                        help="of the fit of QCanvas; by default its own")  # fmt: skip
     args = parser.parse_args()
     device = resolve_device(args.device)
     rows_alone = args.rows_alone or (65536 if device.type == "cuda" else 256)
@@ -134,6 +194,9 @@ def main() -> None:
     launch, bandwidth = floors(device)
     print(f"{device_name(device)}, torch {torch.__version__}; an operation takes "
           f"{launch:.1f} us at least, memory is copied at {bandwidth:,.0f} GB/s")  # fmt: skip
+    if args.tight_binding:
+        tight_binding(device, args.pairs, args.epochs, args.max_epochs)
+        return
     print(f"{len(pairs)} pairs in batches of {BATCH_SIZE}")
     heads = ("eager, ms", "epoch, ms", "record, ms", "step, ms", "forward, ms", "predict, /s",
              "alone, /s")  # fmt: skip

@@ -162,18 +162,24 @@ def state_blocks(
     return DenseRows(arrays, n_atoms=2), blocks
 
 
-def fit_elements(members: TightBindingMembers, data: TrainingData) -> None:
+def fit_elements(
+    members: TightBindingMembers, data: TrainingData, device: torch.device
+) -> None:
     """Fit what labels determine without an eigenproblem, and keep it from then on."""
-    tensors = {k: torch.as_tensor(np.array(a)) for k, a in data.rows.arrays.items()}  # type: ignore[attr-defined]
+    tensors = {
+        k: torch.as_tensor(np.array(a)).to(device)
+        for k, a in data.rows.arrays.items()  # type: ignore[attr-defined]
+    }
     labels = {
-        block.name: torch.as_tensor(block.values[:, 0] * TERMS[block.name].scale)
+        block.name: torch.as_tensor(block.values[:, 0] * TERMS[block.name].scale).to(device)
         for block in data.blocks
         if block.name in ("repulsion", "remainder")
     }
     shells = tensors.get("shells")
-    first = members[0]
+    first = members[0].to(device)
     fitted = prefit(first, tensors["z"], tensors["distance"].double(), labels,
                     None if shells is None else shells.double())  # fmt: skip
+    first.cpu()
     learned = {block.name for block in data.blocks}
     kept: tuple[str, ...] = ()
     if "repulsion" in fitted or not learned & {"total", "mermin"}:

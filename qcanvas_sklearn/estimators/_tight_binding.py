@@ -30,6 +30,7 @@ from ..training import (
     TrainingData,
     TrainingPlan,
     build_net,
+    resolve_device,
 )
 from ._base import NetEstimator
 from ._pair_states import CHUNK, PairStates
@@ -454,7 +455,7 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
         return build_net(TightBindingMembers, params, plan)
 
     def _prepare(self, net: NeuralNet, data: TrainingData) -> None:
-        fit_elements(net.module_, data)
+        fit_elements(net.module_, data, resolve_device(self.device))
 
     def _calibrate_unseen(
         self, data: TrainingData, plan: TrainingPlan, device: torch.device

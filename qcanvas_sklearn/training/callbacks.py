@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from .progress import Progress
 
-__all__ = ["Annealing", "Clipping", "Divergence", "EpochProgress", "Thawing"]
+__all__ = ["Advancing", "Annealing", "Clipping", "Divergence", "EpochProgress", "Thawing"]
 
 
 class EpochProgress(Callback):
@@ -90,6 +90,16 @@ class Annealing(Callback):
     def on_epoch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         done = len(net.history) - 1 - self.before_
         net.module_.anneal(1.0 if self.n_epochs is None else done / self.n_epochs)
+
+
+class Advancing(Callback):
+    """Tell a network that has an ``advance()`` of every batch that it has learned from."""
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        if training:
+            net.module_.advance()
 
 
 class Thawing(Callback):

@@ -2,12 +2,24 @@
 
 The networks of pairs are small: a step is hundreds of operations of microseconds, and Python
 takes longer to ask for them than the device for computing them.
+
+A recording holds operations and where their numbers lie. A network can be trained by it if
+its passes over as many rows do the same operations, and none of them waits for the device or
+copies from the host. What may differ from step to step:
+
+- numbers in its tensors, which callbacks write between the epochs;
+- which of its parameters have gradients, as callbacks decide between the epochs;
+- the kind of the pass, where the network has a method ``phase()``. It returns something
+  hashable, each kind is recorded once, and nothing but ``advance()``, which is called after
+  every batch that was learned from, may change it.
+
+A network that keeps to it with some inputs alone says so by ``is_static(names)``.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +27,6 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from .callbacks import Annealing
 from .data import TensorBatches, TensorTable
 
 __all__ = ["can_be_captured", "fit_captured"]
@@ -42,9 +53,18 @@ def can_be_captured(net: NeuralNet, table: TensorTable, of_user: Iterable[Callba
     return (
         table.device.type == "cuda"
         and table.rows.uniform
-        and not any(isinstance(callback, Annealing) for _, callback in net.callbacks_)
+        and _is_static(net, table)
         and all(map(_listens_to_epochs, of_user))
     )
+
+
+def _is_static(net: NeuralNet, table: TensorTable) -> bool:
+    """Whether the network does the same operations on all rows of a table."""
+    says = getattr(net.module_, "is_static", None)
+    if says is None:
+        return True
+    inputs = table[torch.zeros(1, dtype=torch.int64, device=table.device)].inputs
+    return bool(says(inputs.keys()))
 
 
 def _listens_to_epochs(callback: Callback) -> bool:
@@ -59,6 +79,7 @@ def fit_captured(net: NeuralNet, table: TensorTable, valid: TensorTable | None) 
 
     The losses of the batches are read once an epoch, so that the device never waits. A
     network that does what cannot be recorded is trained by ``net.fit_loop``, with a warning.
+    Validation rows whose passes differ are asked for one operation at a time.
 
     Parameters
     ----------
@@ -111,7 +132,7 @@ class _Recorded:
 
 
 class _Steps:
-    """Passes of a net over rows of a table, recorded for each number of rows that occurs."""
+    """Passes of a net over rows of a table, recorded for each number and kind that occurs."""
 
     def __init__(self, net: NeuralNet, table: TensorTable, *, training: bool) -> None:
         self.net = net
@@ -119,15 +140,18 @@ class _Steps:
         self.training = training
         self.weights = list(net.module_.parameters())
         self.trained: list[bool] = []
-        self.recorded: dict[int, _Recorded] = {}
+        self.is_static = _is_static(net, table)
+        self.recorded: dict[Hashable, _Recorded] = {}
         self.last: _Recorded | None = None
 
     def prepare(self) -> bool:
         """Record the first batch; whether that can be done."""
+        if not self.is_static:
+            return True
         self.renew()
         n_rows = min(self.net.batch_size, len(self.table))
         try:
-            self.recorded[n_rows] = self._record(torch.arange(n_rows, device=self.table.device))
+            self._recording(torch.arange(n_rows, device=self.table.device))
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             warnings.warn(
@@ -146,10 +170,9 @@ class _Steps:
 
     def __call__(self, index: Tensor) -> Tensor:
         """Loss of some rows; in training, the optimizer has made its step on them."""
-        n_rows = len(index)
-        if n_rows not in self.recorded:
-            self.recorded[n_rows] = self._record(index.clone())
-        step = self.recorded[n_rows]
+        if not self.is_static:
+            return self._pass(index)
+        step = self._recording(index)
         step.index.copy_(index)
         step.graph.replay()
         if self.training:
@@ -159,6 +182,14 @@ class _Steps:
             self.net.optimizer_.step()
         self.last = step
         return step.loss.clone()
+
+    def _recording(self, index: Tensor) -> _Recorded:
+        """A pass of the kind that comes next, over as many rows."""
+        phase = getattr(self.net.module_, "phase", None)
+        key = len(index), None if phase is None or not self.training else phase()
+        if key not in self.recorded:
+            self.recorded[key] = self._record(index.clone())
+        return self.recorded[key]
 
     def _record(self, index: Tensor) -> _Recorded:
         device = self.table.device

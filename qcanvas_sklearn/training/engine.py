@@ -35,7 +35,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ..nn import EnergyForces
 from ..nn.outputs import FORCES, OUTPUT
-from .callbacks import Annealing, Clipping, Divergence, EpochProgress, Thawing
+from .callbacks import Advancing, Annealing, Clipping, Divergence, EpochProgress, Thawing
 from .captured import can_be_captured, fit_captured
 from .data import TensorBatches, TensorTable, TrainingData
 from .devices import (
@@ -176,6 +176,8 @@ def _callbacks(
     if hasattr(net.module_, "anneal"):
         annealed = plan.max_epochs if plan.lr_schedule == "one_cycle" else None
         callbacks.append(("annealing", Annealing(annealed)))
+    if hasattr(net.module_, "advance"):
+        callbacks.append(("advancing", Advancing()))
     if plan.kept:
         callbacks.append(("thawing", Thawing(plan.kept)))
     # Before what may end the training, so that its last epoch is reported too.

@@ -31,7 +31,7 @@ _Map = Callable[[Tensor, Tensor], Tensor]
 
 
 def self_consistent(
-    model: TightBinding, z: Tensor, geometry: Geometry, electrons: Tensor, kt: float,
+    model: TightBinding, z: Tensor, geometry: Geometry, electrons: Tensor, kt: float | Tensor,
     start: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Shell populations at self-consistency.
@@ -46,7 +46,7 @@ def self_consistent(
         Of the pairs; may carry gradients.
     electrons : Tensor of shape (n, 2)
         Electrons of each spin.
-    kt : float
+    kt : float or Tensor
         Smearing in eV.
     start : Tensor of shape (n, 2, n_shells), optional
         Where the search starts; by default at the free atoms.
@@ -80,7 +80,8 @@ class _Response:
     """Populations that follow from populations, of some of the rows and without gradients."""
 
     def __init__(
-        self, model: TightBinding, z: Tensor, geometry: Geometry, electrons: Tensor, kt: float
+        self, model: TightBinding, z: Tensor, geometry: Geometry, electrons: Tensor,
+        kt: float | Tensor,
     ) -> None:
         self._model, self._kt = model, kt
         known = geometry.onsite, geometry.hopping, geometry.overlap

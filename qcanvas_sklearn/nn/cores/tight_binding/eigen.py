@@ -101,7 +101,9 @@ class Filling(NamedTuple):
     occupations: Tensor
 
 
-def fermi_filling(energies: Tensor, weights: Tensor, electrons: Tensor, kt: float) -> Filling:
+def fermi_filling(
+    energies: Tensor, weights: Tensor, electrons: Tensor, kt: float | Tensor
+) -> Filling:
     """Fill levels with as many electrons of each spin as there are.
 
     The chemical potential is differentiated implicitly.
@@ -114,7 +116,7 @@ def fermi_filling(energies: Tensor, weights: Tensor, electrons: Tensor, kt: floa
         Orbitals per level: 1 for σ, 2 for π, δ and φ.
     electrons : Tensor of shape (n, 2)
         Electrons of each spin.
-    kt : float
+    kt : float or Tensor
         Electronic temperature times k_B in eV.
 
     Returns
@@ -133,7 +135,7 @@ def fermi_filling(energies: Tensor, weights: Tensor, electrons: Tensor, kt: floa
 
 
 def _chemical_potential(
-    energies: Tensor, weights: Tensor, electrons: Tensor, kt: float
+    energies: Tensor, weights: Tensor, electrons: Tensor, kt: float | Tensor
 ) -> Tensor:
     """Where as many electrons are above the edge of the cold filling as are missing below.
 
@@ -198,7 +200,8 @@ class _Density(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, s: Tensor, mu: Tensor, energies: Tensor, vectors: Tensor, kt: float
+        ctx: Any, h: Tensor, s: Tensor, mu: Tensor, energies: Tensor, vectors: Tensor,
+        kt: float | Tensor,
     ) -> tuple[Tensor, Tensor]:
         spin = torch.sigmoid((mu[..., None] - energies[:, None]) / kt)
         f = spin.sum(1)
@@ -235,7 +238,7 @@ def density_matrices(
     mu: Tensor,
     energies: Tensor,
     vectors: Tensor,
-    kt: float,
+    kt: float | Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Density matrix and energy-weighted density matrix of one block, differentiable.
 
@@ -247,7 +250,7 @@ def density_matrices(
         Chemical potentials of both spins in eV.
     energies, vectors : Tensor
         From :func:`generalized_eigh`.
-    kt : float
+    kt : float or Tensor
         Electronic temperature times k_B in eV.
 
     Returns

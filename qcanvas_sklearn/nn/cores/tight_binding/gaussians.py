@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import comb, factorial, perm, pi
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["GaussianBasis", "integral_list"]
 
@@ -53,7 +53,7 @@ def _harmonic(l: int, m: int) -> dict[tuple[int, int], float]:
     return terms
 
 
-class GaussianBasis:
+class GaussianBasis(nn.Module):
     """Normalised primitive Gaussians that all elements share.
 
     Parameters
@@ -73,22 +73,32 @@ class GaussianBasis:
         Overlaps between primitives of equal l on one centre.
     """
 
+    exponents: Tensor
+    same_centre: Tensor
+    _decay: Tensor
+    _values: Tensor
+    _slopes: Tensor
+
     def __init__(self, l_max: int, n_gaussians: int = 9, smallest: float = 0.025) -> None:
+        super().__init__()
         self.l_max = l_max
-        self.exponents = smallest * 2.0 ** torch.arange(n_gaussians, dtype=torch.float64)
+        exponents = smallest * 2.0 ** torch.arange(n_gaussians, dtype=torch.float64)
+        self.register_buffer("exponents", exponents, persistent=False)
         self.integrals = integral_list(l_max)
         alpha, beta = self.exponents[:, None], self.exponents[None]
-        self._decay = alpha * beta / (alpha + beta)
+        decay = alpha * beta / (alpha + beta)
+        self.register_buffer("_decay", decay, persistent=False)
         polynomials = self._polynomials()
         norms = torch.ones(l_max + 1, l_max + 1, n_gaussians, dtype=torch.float64)
         for q, (m, a, b) in enumerate(self.integrals):
             if a == b:
                 norms[m, a] = polynomials[0, q].diagonal().rsqrt()
         scale = [norms[m, a][:, None] * norms[m, b][None] for m, a, b in self.integrals]
-        self._values = polynomials * torch.stack(scale)
-        self._slopes = self._differentiated(self._values)
+        values = polynomials * torch.stack(scale)
+        self.register_buffer("_values", values, persistent=False)
+        self.register_buffer("_slopes", self._differentiated(values), persistent=False)
         sigma = [self.integrals.index((0, l, l)) for l in range(l_max + 1)]
-        self.same_centre = self._values[0, sigma]
+        self.register_buffer("same_centre", values[0, sigma], persistent=False)
 
     def overlaps(self, distance: Tensor) -> Tensor:
         """Overlaps between primitives whose centres are apart.

@@ -78,6 +78,8 @@ class PairHamiltonian(nn.Module):
     white: Tensor
     same_centre: Tensor
     amplitudes: Tensor
+    _left: Tensor
+    _right: Tensor
     _energy_0: Tensor
     _orbital_0: Tensor
     _transfer_0: Tensor
@@ -104,8 +106,9 @@ class PairHamiltonian(nn.Module):
         self.register_buffer("core", core, persistent=False)
         self.register_buffer("white", white, persistent=False)
         self.register_buffer("same_centre", self.basis.same_centre, persistent=False)
-        self._left = [a for _, a, _ in self.basis.integrals]
-        self._right = [b for _, _, b in self.basis.integrals]
+        for name, side in (("_left", 1), ("_right", 2)):
+            shell = torch.tensor([integral[side] for integral in self.basis.integrals])
+            self.register_buffer(name, shell, persistent=False)
         energy = tables.onsite * onsite_scale
         orbital = radial_coefficients(tables, self.basis)
         noise = torch.randn(2, *orbital.shape, generator=generator, dtype=torch.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ...outputs import OUTPUT, PENALTY, SHARE
+from .blocks import JoinedBlocks
 from .bond_length import BondLengthStart, bond_length
 from .module import State, TightBinding
 from .supervision import TERMS, compared
@@ -71,9 +72,18 @@ class TightBindingMembers(nn.Module):
         Gaussians that all orbitals share.
     n_hidden, n_embedding : int, default=64, 12
         Of the network of corrections.
+
+    Attributes
+    ----------
+    stacks : bool or None
+        Whether the states of pairs whose populations are given are computed by one pass for
+        all members, in few operations that a CUDA graph can hold; None for on CUDA alone. The
+        results are the same to rounding; in training, members have states of the rows, too,
+        that they do not learn from.
     """
 
     elements: Tensor
+    _kt: Tensor
 
     def __init__(
         self, shells: ArrayLike, electrons: ArrayLike, elements: Sequence[int],
@@ -95,8 +105,12 @@ class TightBindingMembers(nn.Module):
         )
         self.learns_force = learns_force
         self.register_buffer("elements", torch.tensor(elements), persistent=False)
-        self._smearing = SMEARING[0]
+        self.joined = JoinedBlocks(self[0].hamiltonian.shells)
+        self.stacks: bool | None = None
+        # A recorded pass reads it anew: it may change from epoch to epoch.
+        self.register_buffer("_kt", torch.zeros((), dtype=torch.float64), persistent=False)
         self._n_batches = 0
+        self.anneal(0.0)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -110,7 +124,23 @@ class TightBindingMembers(nn.Module):
     def anneal(self, progress: float) -> None:
         """Set the smearing after a share of the training; it falls over the first 70 %."""
         first, last = SMEARING
-        self._smearing = first * (last / first) ** min(1.0, progress / COLD)
+        smearing = first * (last / first) ** min(1.0, progress / COLD)
+        self._kt.fill_(max(smearing, self[0].filling_kt))
+
+    def advance(self) -> None:
+        """Go on to the next batch of a training."""
+        self._n_batches += 1
+
+    def phase(self) -> bool:
+        """Whether the forces of the next batch are learned."""
+        return self.learns_force and self._n_batches % FORCE_EVERY == 0
+
+    def is_static(self, inputs: Collection[str]) -> bool:
+        """Whether a pass over such inputs does the same operations on all of them."""
+        return self._stacks_on(self.elements.device) and {"distance", "shells"} <= set(inputs)
+
+    def _stacks_on(self, device: torch.device) -> bool:
+        return device.type == "cuda" if self.stacks is None else self.stacks
 
     def states(
         self, z: Tensor, distance: Tensor | None = None, shells: Tensor | None = None,
@@ -176,12 +206,33 @@ class TightBindingMembers(nn.Module):
             The member that does not learn from a row, in training; -1 for none.
         """
         z, shells, sign = in_order(z, shells)
+        if distance is not None and shells is not None and self._stacks_on(z.device):
+            out, prior = self._by_one_pass(z, distance, shells, sign)
+        else:
+            out, prior = self._by_member(z, distance, shells, sign, fold)
+        if not self.training:
+            return out
+        out[PENALTY] = PRIOR_WEIGHT * prior
+        if len(self.starts):
+            near = torch.stack([start(z) for start in self.starts], dim=1)
+            out["distance"] = near[..., None] / TERMS["distance"].scale
+        if fold is not None:
+            others = torch.arange(len(self), device=z.device)
+            out[SHARE] = (fold[:, None] != others).to(out[OUTPUT])
+        return out
+
+    def _by_member(
+        self, z: Tensor, distance: Tensor | None, shells: Tensor | None, sign: Tensor,
+        fold: Tensor | None,
+    ) -> tuple[dict[str, Tensor], Tensor]:  # fmt: skip
+        """Outputs of one member behind the other, 0 of the rows that it does not learn from.
+
+        In training, the mean of their priors as well.
+        """
         options: dict[str, Any] = {}
         rows_of = None
         if self.training:
-            options["kt"] = max(self._smearing, self[0].filling_kt)
-            options["forces"] = self.learns_force and self._n_batches % FORCE_EVERY == 0
-            self._n_batches += 1
+            options = {"kt": self._kt.item(), "forces": self.phase()}
             if fold is not None:
                 rows_of = [torch.nonzero(fold != k)[:, 0] for k in range(len(self))]
         out: dict[str, list[Tensor]] = {}
@@ -191,18 +242,66 @@ class TightBindingMembers(nn.Module):
             for name, value in own.items():
                 whole = value.new_zeros(len(z), value.shape[1])
                 out.setdefault(name, []).append(whole.index_copy(0, rows, value))
-        stacked = {name: torch.stack(values, dim=1) for name, values in out.items()}
-        if len(self.starts) and self.training:
-            near = torch.stack([start(z) for start in self.starts], dim=1)
-            stacked["distance"] = near[..., None] / TERMS["distance"].scale
+        prior = torch.zeros(())
         if self.training:
             penalties = [self[k].hamiltonian.prior(self.elements) for k in range(len(self))]
-            stacked[PENALTY] = PRIOR_WEIGHT * torch.stack(penalties).mean()
-        if rows_of is not None:
-            assert fold is not None
-            others = torch.arange(len(self), device=z.device)
-            stacked[SHARE] = (fold[:, None] != others).to(stacked[OUTPUT])
-        return stacked
+            prior = torch.stack(penalties).mean()
+        return {name: torch.stack(values, dim=1) for name, values in out.items()}, prior
+
+    def _by_one_pass(
+        self, z: Tensor, distance: Tensor, shells: Tensor, sign: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The same of all members together, whose tables lie behind each other."""
+        m, n = len(self), len(z)
+        options: dict[str, Any] = {}
+        if self.training:
+            options = {"kt": self._kt, "forces": self.phase()}
+        first = len(self[0].hamiltonian.shells) * torch.arange(m, device=z.device)
+        pairs = (z + first[:, None, None]).flatten(0, 1)
+        elements = (self.elements + first[:, None]).flatten()
+        known = pairs, distance.repeat(m), shells.repeat(m, 1, 1), elements
+        state, prior = torch.func.functional_call(
+            _Stack(self[0], self.joined), self._tables(n), known, options, tie_weights=False
+        )
+        signs = sign.repeat(m)
+        own = {OUTPUT: quantities_of(state, signs), **compared(state, signs < 0)}
+        outputs = {k: value.unflatten(0, (m, n)).transpose(0, 1) for k, value in own.items()}
+        return outputs, prior
+
+    def _tables(self, n: int) -> dict[str, Tensor]:
+        """Tensors of all members for a :class:`_Stack` of n rows a member."""
+        own: list[dict[str, Tensor]] = [
+            {**dict(member.named_parameters()),
+             **dict(member.named_buffers(remove_duplicate=False))}
+            for member in self.members
+        ]  # fmt: skip
+        n_elements = len(self[0].hamiltonian.shells)
+        out = {}
+        for name in own[0]:
+            values = [known[name] for known in own]
+            if name.startswith("hamiltonian.net.layers."):
+                out[f"member.{name}"] = torch.stack(values)
+            elif name in ("hamiltonian.common", "hamiltonian.amplitudes"):
+                out[f"member.{name}"] = torch.stack(values, 1).repeat_interleave(n, dim=1)
+            elif len(values[0]) == n_elements:
+                out[f"member.{name}"] = torch.cat(values)
+        out["joined.shells"] = out["member.hamiltonian.shells"]
+        return out
+
+
+class _Stack(nn.Module):
+    """One member as the form of all: its tensors are replaced by those of all of them."""
+
+    def __init__(self, member: TightBinding, joined: JoinedBlocks) -> None:
+        super().__init__()
+        self.member, self.joined = member, joined
+
+    def forward(
+        self, z: Tensor, distance: Tensor, shells: Tensor, elements: Tensor, **options: Any
+    ) -> tuple[State, Tensor]:
+        """States of pairs, and the mean of the priors."""
+        state = self.member(z, distance, shells, blocks=self.joined, **options)
+        return state, self.member.hamiltonian.prior(elements)
 
 
 def in_order(z: Tensor, shells: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:

@@ -32,6 +32,7 @@ name                       shape                  meaning
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -131,10 +132,11 @@ class TightBinding(nn.Module):
         distance: Tensor,
         populations: Tensor | None = None,
         *,
-        kt: float | None = None,
+        kt: float | Tensor | None = None,
         forces: bool = False,
         primitives: tuple[Tensor, Tensor | None] | None = None,
         start: Tensor | None = None,
+        blocks: Blocks | None = None,
     ) -> State:
         """State of pairs.
 
@@ -146,7 +148,7 @@ class TightBinding(nn.Module):
             Distances in Å.
         populations : Tensor of shape (n, 2, k), optional
             Electrons by shell. By default the charges are solved self-consistently.
-        kt : float, optional
+        kt : float or Tensor, optional
             Smearing in eV; by default that of the data, but not below `smallest_kt`.
         forces : bool, default=False
             Add ``force`` = -dE/dR in eV/Å.
@@ -154,6 +156,8 @@ class TightBinding(nn.Module):
             From :meth:`primitives`, to save time where distances come again.
         start : Tensor of shape (n, 2, n_shells), optional
             Populations at which a self-consistent search starts.
+        blocks : Blocks, optional
+            What solves the eigenproblem; by default :attr:`blocks`.
 
         Returns
         -------
@@ -168,13 +172,18 @@ class TightBinding(nn.Module):
         else:
             populations = populations[..., : self.n_shells].to(geometry.onsite)
         potential = self.hamiltonian.potential(z, geometry.gamma, populations)
-        pencils = self.blocks.pencils(
+        blocks = blocks or self.blocks
+        pencils = blocks.pencils(
             z, geometry.onsite, geometry.hopping, geometry.overlap, potential
         )
-        spectrum = self.blocks.solve(pencils, electrons, kt)
+        spectrum = blocks.solve(pencils, electrons, kt)
         state = self._state(z, distance, geometry, populations, potential, spectrum)
         if rates is not None:
-            state["force"] = self._force(z, rates, populations, potential, spectrum)
+            changes = blocks.derivatives(
+                rates.onsite, rates.hopping, rates.overlap, potential
+            )
+            slopes = blocks.traces(spectrum, changes)
+            state["force"] = self._force(z, rates, populations, slopes)
         return state
 
     @property
@@ -255,8 +264,7 @@ class TightBinding(nn.Module):
 
     def _frontier(self, z: Tensor, energies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """HOMO, LUMO (NaN where all orbitals are full) and orbital energies, ascending."""
-        repeat = self.blocks.degeneracy.long()
-        orbitals = energies.repeat_interleave(repeat, dim=1).sort(dim=1).values
+        orbitals = energies.index_select(1, self.blocks.orbitals).sort(dim=1).values
         alpha, beta = self.electrons(z).long().unbind(1)
         homo = orbitals.gather(1, alpha[:, None] - 1)[:, 0]
         last = orbitals.shape[1] - 1
@@ -265,16 +273,12 @@ class TightBinding(nn.Module):
         return homo, lumo.masked_fill(full, torch.nan), orbitals
 
     def _force(
-        self, z: Tensor, rates: Geometry, populations: Tensor, potential: Tensor,
-        spectrum: Spectrum,
-    ) -> Tensor:  # fmt: skip
+        self, z: Tensor, rates: Geometry, populations: Tensor, of_band: Sequence[Tensor]
+    ) -> Tensor:
         """-dE/dR at the given charges; that of the minimum where they are consistent."""
-        changes = self.blocks.derivatives(rates.onsite, rates.hopping, rates.overlap, potential)
         gained = self.hamiltonian.gained(z, populations).flatten(1)
         slope = 0.5 * (gained * (rates.gamma @ gained[..., None])[..., 0]).sum(1)
         slope = slope + rates.repulsion + rates.dispersion
-        for m, change in enumerate(changes):
-            h = (spectrum.densities[m] * change.hamiltonian).sum((1, 2))
-            s = (spectrum.weighted[m] * change.overlap).sum((1, 2))
-            slope = slope + (1.0 if m == 0 else 2.0) * (h - s)
+        for own in of_band:
+            slope = slope + own
         return -slope

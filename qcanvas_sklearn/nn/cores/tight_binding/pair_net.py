@@ -30,6 +30,7 @@ class PairNet(nn.Module):
     """
 
     features: Tensor
+    _swap: Tensor
 
     def __init__(
         self,
@@ -43,7 +44,8 @@ class PairNet(nn.Module):
         super().__init__()
         self.register_buffer("features", features, persistent=False)
         integrals = integral_list(l_max)
-        self._swap = [integrals.index((m, b, a)) for m, a, b in integrals]
+        swap = torch.tensor([integrals.index((m, b, a)) for m, a, b in integrals])
+        self.register_buffer("_swap", swap, persistent=False)
         self._sizes = {
             "hopping": len(integrals), "onsite": l_max + 1, "screening": 1, "repulsion": 1,
             "dispersion": 1,
@@ -83,7 +85,7 @@ class PairNet(nn.Module):
         rows = torch.cat(
             [torch.cat([left, right, radial], 1), torch.cat([right, left, radial], 1)]
         )
-        out = self.layers(rows).unflatten(0, (2, len(a)))
+        out = _applied(self.layers, rows).unflatten(0, (2, len(a)))
         hopping, onsite, *rest = out.split(list(self._sizes.values()), dim=-1)
         names = list(self._sizes)[2:]
         return {
@@ -91,3 +93,23 @@ class PairNet(nn.Module):
             "onsite": onsite.movedim(0, 1),
             **{name: value.sum(0)[:, 0] for name, value in zip(names, rest, strict=True)},
         }
+
+
+def _applied(layers: nn.Sequential, rows: Tensor) -> Tensor:
+    """Outputs of layers whose weights (m, n_out, n_in) may be those of m members.
+
+    Then the rows (2 m n, n_in) are those of the members behind each other, twice.
+    """
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    if first.weight.ndim == 2:
+        out: Tensor = layers(rows)
+        return out
+    m = len(first.weight)
+    out = rows.unflatten(0, (2, m, -1)).transpose(0, 1).flatten(1, 2)
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            out = torch.baddbmm(layer.bias[:, None], out, layer.weight.mT)
+        else:
+            out = layer(out)
+    return out.unflatten(1, (2, -1)).transpose(0, 1).flatten(0, 2)

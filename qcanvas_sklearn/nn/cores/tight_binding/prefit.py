@@ -149,6 +149,10 @@ class _GaussNewton:
             name: value for name, value in own.items()
             if len(value) == len(hamiltonian.shells) and not name.startswith("net.")
         }  # fmt: skip
+        # Rows of all tables, of which those that are fitted are replaced.
+        self.rows_of_tables = {
+            f"hamiltonian.{k}": v.detach()[z.flatten()] for k, v in self.tables.items()
+        }
         self.elements, self.place = torch.unique(z, return_inverse=True)
         self.start = torch.cat([self._columns(self.tables[name]) for name in names], 1)
         ridge = [
@@ -163,9 +167,7 @@ class _GaussNewton:
     def _residual(self, values: Tensor, jacobian: bool) -> tuple[Tensor, Tensor]:
         """Residuals and, where wanted, their rates by both atoms' unknowns, (n, 2, k)."""
         spread = values[self.place.flatten()].requires_grad_(jacobian)
-        tables = {
-            f"hamiltonian.{k}": v.detach()[self.z.flatten()] for k, v in self.tables.items()
-        }
+        tables = dict(self.rows_of_tables)
         at = 0
         for name in self.names:
             shape = self.tables[name].shape[1:]
@@ -214,7 +216,8 @@ class _GaussNewton:
         slope = rate.new_zeros(n, k)
         for i in (0, 1):
             left, weighted = self.place[:, i], rate[:, i] * weight[:, None]
-            slope.index_add_(0, left, weighted * residual[:, None])
+            # In a fixed order on CUDA, too, unlike `index_add_`.
+            slope.index_put_((left,), weighted * residual[:, None], accumulate=True)
             for j in (0, 1):
                 product = weighted[:, :, None] * rate[:, j, None]
                 blocks.index_put_((left, self.place[:, j]), product, accumulate=True)
