@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..layers import AtomLinear, Atoms, atom_features, mlp
+from ..streams import side_by_side
 
 __all__ = ["AtomTerms", "ReadOut", "with_channel_means"]
 
@@ -121,7 +124,11 @@ class ReadOut(nn.Module):
 
     def forward(self, read: Tensor, atoms: Atoms, pair: Tensor) -> Tensor:
         """Map what is read (b, sizes[0]), atoms (b, 2) and (b, n_pair) to (b, n_outputs)."""
-        return self.own(atoms, pair) + self.interaction(read)
+        made, own = side_by_side(partial(self.interaction, read), self._own, pair, *atoms)
+        return own + made
+
+    def _own(self, pair: Tensor, *atoms: Any) -> Tensor:
+        return self.own(Atoms(*atoms), pair)
 
     def both_orders(self, read: Tensor, atoms: Atoms, pair: Tensor) -> tuple[Tensor, Tensor]:
         """The same for (2, b, sizes[0]), of the atoms in this order and in the other."""

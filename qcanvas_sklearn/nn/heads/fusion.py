@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..layers import bare_atoms
+from ..layers import Atoms, bare_atoms
+from ..streams import side_by_side
 from ._atom_terms import ReadOut, with_channel_means
 from .gatv2 import PairGATv2
 from .pair_graph import PairDimeNet, PairEGNN, PairFAENet, PairGotenNet, PairSchNet
@@ -292,10 +294,16 @@ class PairFusion(nn.Module):
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, 3), (b, C, S, S) to (b, n_outputs)."""
         atoms = bare_atoms(z, atom, self.graph.embed.n_elements)
-        encoded = self.graph.encode(atoms, pair, vector)
+        of_graph = partial(self.graph.encode, atoms, pair, vector)
         if self.image is None:
-            fused = encoded.flatten(1)
+            fused = of_graph().flatten(1)
         else:
-            fused = self.fuse(encoded, *self.image.encode(atoms, pair, image))
+            encoded, of_image = side_by_side(of_graph, self._of_image, pair, image, *atoms)
+            fused = self.fuse(encoded, *of_image)
         read = torch.cat([fused, pair], dim=-1)
         return self.readout(read, atoms, with_channel_means(pair, image))
+
+    def _of_image(self, pair: Tensor, image: Tensor, *atoms: Any) -> tuple[Tensor, Tensor]:
+        assert self.image is not None
+        features, tokens = self.image.encode(Atoms(*atoms), pair, image)
+        return features, tokens

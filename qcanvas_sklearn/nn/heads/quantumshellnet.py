@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..convolution import convolved
 from ..layers import Atoms, SinglePrecision, atom_features, bare_atoms
 from ._atom_terms import ReadOut, with_channel_means
 
@@ -31,8 +30,8 @@ class ResidualStage(nn.Module):
         self.conv = nn.Conv2d(n_out, n_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = convolved(self.down, x)
-        return x + convolved(self.conv, nn.functional.silu(self.norm(x)))
+        x = self.down(x)
+        return x + self.conv(nn.functional.silu(self.norm(x)))
 
 
 def _pool(maps: Tensor) -> Tensor:
