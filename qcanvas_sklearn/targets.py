@@ -436,8 +436,6 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     >>> consistent_targets(frame).round(3).iloc[0].tolist()
     [6.067, 2.033, 4.033]
     """
-    import pandas as pd
-
     out = values.copy()
     linear = [key for key in values if key in _FRONTIER]
     matrix = np.array([_FRONTIER[key] for key in linear]).reshape(-1, 2)

@@ -214,7 +214,7 @@ def test_options_of_a_prediction_reach_models_within(wrap, folder, tmp_path):
     model = wrap(PairMLPRegressor(n_hidden=8, max_epochs=1)).fit(X[:9], y[:9])
     save_model(model, tmp_path / "m.qcm")
     words = ["predict", tmp_path / "m.qcm", folder / "in.csv", tmp_path / "o.csv"]
-    score = ["evaluate", tmp_path / "m.qcm", folder / "in.csv"]
+    score = ["evaluate", tmp_path / "m.qcm", folder / "in.csv", "-t", "e_g_ev"]
     for command in (words, score):
         assert run(*command) == 2
         assert run(*command, "--unseen-elements", "error") == 2
