@@ -362,6 +362,7 @@ default="out-of-distribution"
         check_choice("test", self.test, choices)
         kelvin = _temperatures(check_molecules(X))
         if self.test == "random-rotations":
+            check_fraction("test_fraction", self.test_fraction)
             rotations = ShuffleSplit(
                 1, test_size=self.test_fraction, random_state=self.random_state
             )

@@ -52,7 +52,8 @@ def raised(call):
 ])  # fmt: skip
 def test_splitters_name_a_parameter_of_the_wrong_type(name, parameter, rows):
     options = {
-        "MD17Split": {"train_size": 8, "test_size": 4}, "CrysMTMSplit": {"test": "rotations"},
+        "MD17Split": {"train_size": 8, "test_size": 4},
+        "CrysMTMSplit": {"test": "random-rotations"},
     }.get(name, {})  # fmt: skip
     accepted = inspect.signature(SPLITTERS[name]).parameters
     if parameter == "random_state" and "shuffle" in accepted:
