@@ -407,11 +407,12 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     that are linear in them (HOMO, LUMO, I, A, gap, chi, mu, eta); these, softness and
     electrophilicity are then computed from I and A, and the dipole moment from charge and
     bond length: that holds for DFTB, and not for xTB, whose dipoles have those of its atoms
-    beside (leave one of the three columns out). Columns that no identity binds stay as they are. In the reciprocals of
-    softness and electrophilicity a hardness below :data:`MIN_HARDNESS_EV` counts as that:
-    a predicted one close to zero, and be it by chance, would make them as large as one
-    likes. Of a row with missing values (NaN) everything moves, or is filled, that the others
-    determine; the rest stays as it is.
+    beside (leave one of the three columns out). Columns that no identity binds stay as they
+    are. In the reciprocals of softness and electrophilicity a hardness below
+    :data:`MIN_HARDNESS_EV` counts as that: a predicted one close to zero, and be it by
+    chance, would make them as large as one likes. Of a row with missing
+    values (NaN) everything moves, or is filled, that the others determine; the rest stays as
+    it is.
 
     Parameters
     ----------

@@ -30,9 +30,9 @@ class Convertible:
         calculator, ``REF_energy`` and ``REF_forces`` count, as MACE names them in files; an
         energy that is called ``total_energy_ev`` goes before ``REF_energy``. Numbers in
         ``Atoms.info`` and arrays of numbers become labels; the entries ``name``, ``group``,
-        ``charge`` (or ``total_charge``) and ``quality`` are the fields of these names. The charge is else the sum of the initial
-        charges, a whole number where it is one but for 0.01. Where some structures have a
-        group, those without are by themselves.
+        ``charge`` (or ``total_charge``) and ``quality`` are the fields of these names. The
+        charge is else the sum of the initial charges, a whole number where it is one but for
+        0.01. Where some structures have a group, those without are by themselves.
 
         Parameters
         ----------
