@@ -1,5 +1,7 @@
 """Validation rows of elements that no training row has: refused by name, unless allowed."""
 
+import warnings
+
 import numpy as np
 import pytest
 from _models import CLASSIFIERS, MODELS
@@ -59,6 +61,17 @@ def test_elements_are_allowed_or_known_from_before(pairs):
     model.set_params(unseen_elements="error", warm_start=True).fit(X_val, y_val)
     assert model.elements_ == ["Ag", "C", "N", "O", "Si"]
     model.fit(X, y, X_val=X_val, y_val=y_val)  # silver was seen in the fit before
+
+
+def test_tight_binding_warns_of_elements_behind_its_first_rows(pairs):
+    X, y, X_new, y_new = pairs
+    model = clone(ON_PAIRS["qcanvas_on_states"]).partial_fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(X, y)
+    with pytest.warns(UserWarning, match=r"elements \['Ag'\] were not among the rows of"):
+        model.partial_fit(X_new, y_new)
+    assert "Ag" in model.elements_ and "Ag" not in model.tight_binding_.elements_
 
 
 def test_rows_that_teach_nothing_show_no_elements(pairs):
