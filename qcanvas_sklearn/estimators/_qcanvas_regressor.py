@@ -75,7 +75,8 @@ class QCanvasRegressionFamily(QCanvasFamily):
     ----------
     tight_binding_ : TightBindingRegressor or None
         The fitted model of the Hamiltonian; None where there is none. A continued fit goes on
-        with the networks alone.
+        with the networks alone: ``partial_fit`` fits it in full in its first call, to these
+        rows, and warns of elements that come later.
     {shared_attributes}
 
     See Also
