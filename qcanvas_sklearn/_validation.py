@@ -5,7 +5,7 @@ weights, names out of a few, and rows of whatever container.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,23 @@ def check_choices(name: str, values: Any, choices: Iterable[str]) -> None:
     unknown = [value for value in values if value not in known]
     if unknown or len(values) == 0 or len(set(values)) < len(values):
         raise ValueError(f"{name} must be distinct and out of {known}, got {values!r}")
+
+
+def check_sequence(name: str, value: Any, what: str) -> list[Any]:
+    """`value` as a list, if it is a sequence of names or numbers with something in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, its value and `what` is accepted.
+    """
+    is_text = isinstance(value, (str, bytes, Mapping))
+    items = [] if is_text or not isinstance(value, Iterable) else list(value)
+    if not (isinstance(value, Iterable) and not is_text) or not all(map(np.isscalar, items)):
+        raise TypeError(f"{name} must be {what}, got {value!r}")
+    if not items:
+        raise ValueError(f"{name} must be {what}, and is empty")
+    return items
 
 
 class Labels(NamedTuple):

@@ -379,16 +379,40 @@ _FRONTIER = {
 MIN_HARDNESS_EV = 0.03
 
 
+def _frontier(known: np.ndarray, matrix: np.ndarray) -> pd.DataFrame:
+    """What values (n, k) = matrix @ (I, A) say of all frontier quantities; NaN is nothing."""
+    import pandas as pd
+
+    energies, is_known = np.empty((len(known), 2)), np.isfinite(known)
+    determined = np.empty((len(known), len(_FRONTIER)), dtype=bool)
+    forms = np.array(list(_FRONTIER.values()))
+    for pattern in np.unique(is_known, axis=0):
+        rows, of = (is_known == pattern).all(axis=1), matrix[pattern]
+        inverse = np.linalg.pinv(of)
+        energies[rows] = known[np.ix_(rows, pattern)] @ inverse.T
+        # Those in the span of the known ones do not change with what these leave open.
+        determined[rows] = np.isclose(forms @ inverse @ of, forms).all(axis=1)
+    out = derive_targets(pd.DataFrame(-energies, columns=["e_homo_ev", "e_lumo_ev"]))
+    out = out[list(_FRONTIER)].where(determined)
+    hardness = np.maximum(out["eta_ev"], MIN_HARDNESS_EV)
+    out["softness_evinv"] = 1 / hardness
+    out["electrophilicity_ev"] = out["mu_ev"] ** 2 / (2 * hardness)
+    return out
+
+
 def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     r"""Move predictions to where the identities between them hold.
 
     Ionization energy I and electron affinity A are fitted by least squares to all columns
     that are linear in them (HOMO, LUMO, I, A, gap, chi, mu, eta); these, softness and
     electrophilicity are then computed from I and A, and the dipole moment from charge and
-    bond length. Columns that no identity binds stay as they are. In the reciprocals of
-    softness and electrophilicity a hardness below :data:`MIN_HARDNESS_EV` counts as that:
-    a predicted one close to zero, and be it by chance, would make them as large as one
-    likes.
+    bond length: that holds for DFTB, and not for xTB, whose dipoles have those of its atoms
+    beside (leave one of the three columns out). Columns that no identity binds stay as they
+    are. In the reciprocals of softness and electrophilicity a hardness below
+    :data:`MIN_HARDNESS_EV` counts as that: a predicted one close to zero, and be it by
+    chance, would make them as large as one likes. Of a row with missing
+    values (NaN) everything moves, or is filled, that the others determine; the rest stays as
+    it is.
 
     Parameters
     ----------
@@ -414,24 +438,19 @@ def consistent_targets(values: pd.DataFrame) -> pd.DataFrame:
     >>> consistent_targets(frame).round(3).iloc[0].tolist()
     [6.067, 2.033, 4.033]
     """
-    import pandas as pd
-
     out = values.copy()
     linear = [key for key in values if key in _FRONTIER]
     matrix = np.array([_FRONTIER[key] for key in linear]).reshape(-1, 2)
     bound: list[str] = []
     if linear and np.linalg.matrix_rank(matrix) == 2:
-        energies = values[linear].to_numpy(dtype=float) @ np.linalg.pinv(matrix).T
-        ends = pd.DataFrame(-energies, columns=["e_homo_ev", "e_lumo_ev"], index=values.index)
-        derived = derive_targets(ends)
-        hardness = np.maximum(derived["eta_ev"], MIN_HARDNESS_EV)
-        derived["softness_evinv"] = 1 / hardness
-        derived["electrophilicity_ev"] = derived["mu_ev"] ** 2 / (2 * hardness)
+        derived = _frontier(values[linear].to_numpy(dtype=float), matrix)
+        derived.index = values.index
         bound = [key for key in values if key in derived]
-        out[bound] = derived[bound]
+        out[bound] = derived[bound].where(derived[bound].notna(), values[bound])
     dipole = {"dipole_mag_d", "q_absmean", "distance_ang"} <= set(values)
     if dipole:
-        out["dipole_mag_d"] = DEBYE_PER_E_ANGSTROM * out["q_absmean"] * out["distance_ang"]
+        product = DEBYE_PER_E_ANGSTROM * out["q_absmean"] * out["distance_ang"]
+        out["dipole_mag_d"] = product.where(product.notna(), out["dipole_mag_d"])
     if len(bound) < 3 and not dipole:
         raise ValueError(
             f"no identity binds the targets {list(values)}: that takes two frontier "

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import blake2b
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -37,6 +39,9 @@ __all__ = ["BASELINES", "KEPT", "CaseFeatures", "describer"]
 BASELINES = ("two-centre GFN2", "two-centre DFTB", "pair potential")
 #: Those whose features are kept in files.
 KEPT = BASELINES[:2]
+#: Raise it where other code makes other features of the same tables: no file is read then
+#: that was written before.
+_VERSION = 1
 #: Features whose slopes are forces.
 _SLOPED = ("energies", "composition")
 #: Elements of the bundled cases.
@@ -84,8 +89,19 @@ def _keys(X: Molecules) -> list[bytes]:
     ]
 
 
+@cache
+def _origin(kind: str) -> bytes:
+    """What features of a kind are made of: its tables, or the pairs that teach them."""
+    if kind == "two-centre GFN2":
+        tables = files("qcanvas_sklearn.hamiltonians").joinpath("data/gfn2-xtb.npz")
+        return blake2b(tables.read_bytes(), digest_size=16).digest()
+    rows = hash_pandas_object(load_pairs().labels).to_numpy()
+    return blake2b(rows.tobytes(), digest_size=16).digest()
+
+
 def _path(kind: str, keys: list[bytes], forces: bool) -> Path:
-    digest = blake2b(b"".join(keys), digest_size=8).hexdigest()
+    made_by = [_VERSION.to_bytes(2, "big"), _origin(kind)]
+    digest = blake2b(b"".join([*made_by, *keys]), digest_size=8).hexdigest()
     what = kind + " slopes" * forces
     return data_home() / f"{what.replace(' ', '-').lower()}-{digest}.npz"
 

@@ -24,7 +24,7 @@ _FOLDS = 5
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     from ._data import DATA_HELP
-    from ._models import MODEL_HELP
+    from ._models import MODEL_HELP, add_unseen_elements
 
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("data", metavar="DATA", help=DATA_HELP)
@@ -37,6 +37,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print JSON, with all digits, in place of a table"
     )
     parser.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the model)")
+    add_unseen_elements(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -45,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     from ._models import load, on_device
     from ._scores import scores
 
-    model = on_device(load(args.model), args.device)
+    model = on_device(load(args.model), args.device, args.unseen_elements)
     data, anatomy = open_data(args.data), Anatomy.of(model)
     chosen, y = labelled_rows(data, anatomy, args.target)
     predicted, std = _predicted(model, anatomy, chosen)

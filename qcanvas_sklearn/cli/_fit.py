@@ -195,7 +195,10 @@ def _molecule_params(
 
     if args.forces:
         if not data.has_forces:
-            raise ValueError(f"{data.name} has no forces")
+            raise ValueError(
+                f"{data.name} has no forces (results of ASE's calculators, or REF_forces); it "
+                f"has {', '.join(data.available) or 'no labels either'}"
+            )
         return {"force_weight": "10.0", **params}
     if args.model is not None or "baseline" in params:
         return params

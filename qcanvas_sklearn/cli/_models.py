@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ __all__ = [
     "MODEL_HELP",
     "SAFE",
     "TRUSTED",
+    "add_unseen_elements",
     "card_of",
     "check_model_file",
     "load",
@@ -155,6 +157,15 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def add_unseen_elements(parser: argparse.ArgumentParser) -> None:
+    """The option that says what becomes of elements that a fitted model has not seen."""
+    parser.add_argument(
+        "--unseen-elements", choices=("error", "allow"),
+        help="what is to become of elements that the model has not seen (default: as it was "
+        "fitted)",
+    )  # fmt: skip
 
 
 def on_device(model: Any, device: str | None, unseen: str | None = None) -> Any:

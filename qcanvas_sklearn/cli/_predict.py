@@ -16,7 +16,7 @@ __all__ = ["COMMAND"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    from ._models import MODEL_HELP
+    from ._models import MODEL_HELP, add_unseen_elements
 
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
@@ -45,11 +45,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-jobs", metavar="N", type=int, help="processes; -1 for all cores")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster")
     parser.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the model)")
-    parser.add_argument(
-        "--unseen-elements", choices=("error", "allow"),
-        help="what is to become of elements that the model has not seen (default: as it was "
-        "fitted)",
-    )  # fmt: skip
+    add_unseen_elements(parser)
     parser.add_argument(
         "--restart", action="store_true", help="begin anew where a part of OUT is there"
     )

@@ -36,9 +36,16 @@ def make_bunch(
     Raises
     ------
     ValueError
-        If `target` names neither a target, a group nor a label.
+        If `target` names neither a target, a group nor a label, or one that holds names where
+        arrays of numbers are asked for.
     """
     names = resolve_targets(target)
+    texts = [name for name in names if name in LABELS and LABELS[name].kind == "string"]
+    if texts and not as_frame:
+        raise ValueError(
+            f"target {texts} holds names, and as_frame=False gives arrays of numbers: leave it "
+            "out, or set as_frame=True"
+        )
     data: Any = pd.DataFrame(pairs.elements, columns=list(PAIR_COLUMNS), dtype=object)
     values: Any = pairs.labels[names].copy()
     if isinstance(target, str) and target in LABELS:
@@ -80,8 +87,9 @@ def make_molecule_bunch(
         check_choice("target", target, known)
         names, values = [target], molecules.labels[target].copy()
     else:
-        names = known if target is None else list(target)
-        check_choices("target", names, known)
+        asked = known if target is None else target
+        check_choices("target", asked, known)
+        names = list(asked)
         values = molecules.labels[names].copy()
     if not as_frame:
         values = values.to_numpy(copy=True)

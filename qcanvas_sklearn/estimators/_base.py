@@ -42,6 +42,7 @@ from ._checks import (
     check_elements,
     check_network_parameters,
     check_passed,
+    check_set_aside,
     check_shared_parameters,
 )
 from ._extrapolation import unseen_members
@@ -124,8 +125,9 @@ class NetEstimator(CaptionedEstimator):
             Non-negative weights of the rows, of which the ratios count; rows of weight 0
             are left out.
         X_val, y_val : array-like, default=None
-            Validation rows of the same form, in place of a part of the training rows.
-            Columns with names are matched by name.
+            Validation rows of the same form, in place of a part of the training rows, and
+            of their elements with ``unseen_elements="error"``. Columns with names are
+            matched by name.
 
         Returns
         -------
@@ -339,6 +341,8 @@ class NetEstimator(CaptionedEstimator):
         rows = rows if continuing else self.reader_.settled(rows, learn)
         self._targets = self._counted(self._targets, values[learn])
         learned = rows.take(learn)
+        seen = self.elements_ if continuing else []
+        self.elements_ = sorted({*seen, *self.reader_.element_names(learned)})
         if not continuing:
             self._first_labels(learned, values[learn], weight[learn])
         values = self._taught(rows, values)
@@ -369,7 +373,7 @@ class NetEstimator(CaptionedEstimator):
                 epochs = replace(plan, max_epochs=len(history_frame(net)))
                 self.extrapolation_, interrupted = self._calibrate_unseen(data, epochs, device)
         self.net_, self._built_with = net, self._architecture()
-        self._describe(learned, set(self.elements_) if continuing else set())
+        self._describe(learned)
         return interrupted
 
     def _training_data(
@@ -383,6 +387,8 @@ class NetEstimator(CaptionedEstimator):
 
     def _validation_data(self, X: Any, y: Any, learn: bool = False) -> TrainingData:
         rows = self._read(X, learn=learn)
+        present = self.reader_.element_names(rows)
+        check_elements(self.unseen_elements, present, self.elements_, " of X_val")
         values = self._further_targets(y, self._targets, "y_val")
         check_n_rows(values, len(rows), input_name="y_val")
         data = self._training_data(rows, self._taught(rows, values), np.ones(len(rows)))
@@ -390,9 +396,8 @@ class NetEstimator(CaptionedEstimator):
             raise ValueError("y_val has no label of what is learned: every value is missing")
         return data
 
-    def _describe(self, rows: Rows, seen: set[str]) -> None:
+    def _describe(self, rows: Rows) -> None:
         """Attributes that tell what was fitted, and on what."""
-        self.elements_ = sorted(seen.union(self.reader_.element_names(rows)))
         self.history_ = history_frame(self.net_)
         self.n_iter_ = len(self.history_)
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
@@ -417,13 +422,8 @@ class NetEstimator(CaptionedEstimator):
         learn, aside = held.split(
             groups, self._needed(rows, values), self._strata(values), stream=stream, none=given
         )
-        if not (len(aside) or given or stream):
-            raise ValueError(
-                "early_stopping or n_members > 1 with validation_fraction="
-                f"{self.validation_fraction} leaves none of the labelled rows to train on, or "
-                f"none to validate on (n_samples={len(rows)}): each is the only one with its "
-                "element or class. Pass X_val and y_val"
-            )
+        if not (given or stream):
+            check_set_aside(aside, len(rows), self.validation_fraction)
         return learn, aside
 
     def _network_targets(self) -> TargetSpec:
@@ -486,8 +486,7 @@ class NetEstimator(CaptionedEstimator):
         """Rows to predict, of elements that the model may be asked about."""
         check_is_fitted(self, "net_")
         rows = self._read(X, **how)
-        present = self.reader_.element_names(rows)
-        check_elements(self.unseen_elements, present, self.elements_)
+        check_elements(self.unseen_elements, self.reader_.element_names(rows), self.elements_)
         return rows
 
     def _outputs(self, rows: Rows, net: NeuralNet | None = None) -> NDArray[np.float64]:

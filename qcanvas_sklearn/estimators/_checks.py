@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
@@ -19,6 +20,7 @@ __all__ = [
     "check_elements",
     "check_network_parameters",
     "check_passed",
+    "check_set_aside",
     "check_shared_parameters",
 ]
 
@@ -94,14 +96,29 @@ def check_passed(estimator: BaseEstimator, y: Any) -> None:
         )
 
 
-def check_elements(unseen_elements: str, present: list[str], seen: list[str]) -> None:
+def check_elements(
+    unseen_elements: str, present: list[str], seen: list[str], of: str = ""
+) -> None:
     """Raise a ValueError that names those not seen in training, unless they are allowed."""
     check_choice("unseen_elements", unseen_elements, UNSEEN_ELEMENTS)
     unseen = sorted(set(present) - set(seen))
     if unseen and unseen_elements == "error":
         raise ValueError(
-            f"elements {unseen} were not among the training rows; set "
+            f"elements {unseen}{of} were not among the training rows; set "
             'unseen_elements="allow" to extrapolate to them'
+        )
+
+
+def check_set_aside(
+    aside: NDArray[np.int64], n_rows: int, validation_fraction: float
+) -> None:
+    """Raise a ValueError if no row was set aside."""
+    if not len(aside):
+        raise ValueError(
+            "early_stopping or n_members > 1 with validation_fraction="
+            f"{validation_fraction} leaves none of the labelled rows to train on, or "
+            f"none to validate on (n_samples={n_rows}): each is the only one with its "
+            "element or class. Pass X_val and y_val"
         )
 
 

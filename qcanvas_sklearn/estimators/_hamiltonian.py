@@ -263,7 +263,8 @@ class HamiltonianRegressor(RegressorMixin, SavesEncoder):
             Non-negative weights of the rows, of which the ratios count; rows of weight 0
             are left out.
         X_val, y_val : molecules and Hamiltonians, default=None
-            Validation rows, in place of a part of the training rows.
+            Validation rows, in place of a part of the training rows, and of their elements
+            with ``unseen_elements="error"``.
 
         Returns
         -------

@@ -96,8 +96,9 @@ class MoleculeRegressor(NetRegressor, _Family):
             Non-negative weights of the rows, of which the ratios count; rows of weight 0
             are left out.
         X_val, y_val : array-like, default=None
-            Validation rows of the same form, in place of a part of the training rows.
-            Columns with names are matched by name. Forces are those that `X_val` carries.
+            Validation rows of the same form, in place of a part of the training rows, and
+            of their elements with ``unseen_elements="error"``. Columns with names are
+            matched by name. Forces are those that `X_val` carries.
 
         Returns
         -------

@@ -203,8 +203,8 @@ class PretrainedFamily(SavesEncoder):
             assert self.pretrained_report_ is not None  # of a fit with an encoder
             self.pretrained_report_ |= names
 
-    def _describe(self, rows: Rows, seen: set[str]) -> None:
-        super()._describe(rows, seen)
+    def _describe(self, rows: Rows) -> None:
+        super()._describe(rows)
         # A fitted model has these weights, or better ones, and needs no file.
         self.__dict__.pop("_encoder", None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
@@ -74,7 +75,8 @@ class QCanvasRegressionFamily(QCanvasFamily):
     ----------
     tight_binding_ : TightBindingRegressor or None
         The fitted model of the Hamiltonian; None where there is none. A continued fit goes on
-        with the networks alone.
+        with the networks alone: ``partial_fit`` fits it in full in its first call, to these
+        rows, and warns of elements that come later.
     {shared_attributes}
 
     See Also
@@ -218,7 +220,8 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
     ----------
     tight_binding_ : TightBindingRegressor or None
         The fitted model of the Hamiltonian; None where there is none. A continued fit goes on
-        with the networks alone.
+        with the networks alone: ``partial_fit`` fits it in full in its first call, to these
+        rows, and warns of elements that come later.
     scaler_ : TargetScaler
         How targets are scaled for the network.
     calibration_ : SpreadCalibration or None
@@ -330,6 +333,15 @@ class QCanvasRegressor(NetRegressor, QCanvasRegressionFamily):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
+        model = self.tight_binding_
+        known = self.elements_ if model is None else model.elements_
+        new = set(self.elements_) - set(known)
+        if continuing and new:
+            warnings.warn(
+                f"elements {sorted(new)} were not among the rows of the first call, the only "
+                "ones that tight binding is fitted to; begin with rows of all elements",
+                stacklevel=4,
+            )
         if interrupted and not plan.verbose:
             raise KeyboardInterrupt
         return self

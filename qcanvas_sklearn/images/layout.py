@@ -18,6 +18,7 @@ from ..rendering import (
     check_image_size,
     resolve_channels,
 )
+from ._carrying import CarryingTable
 
 __all__ = ["BLOCKS", "PairColumns", "PairLayout", "PairTable", "check_z", "find_columns"]
 
@@ -298,17 +299,16 @@ class PairColumns:
         return table[:, self.positions], table[:, others]
 
 
-class PairTable(np.ndarray):
+class PairTable(CarryingTable):
     """Array of a table that knows which of its columns are those of a pair.
 
     It is what a `PairImageTransformer` gives where no names are asked for. Rows of it,
     copies, pickles and tables beside which it is put (`numpy.hstack`, and with it a
-    `FeatureUnion` or `ColumnTransformer`) know too; a step that makes a new array of it,
-    such as a `StandardScaler`, loses it: keep the names then, with
-    ``set_output(transform="pandas")``.
+    `FeatureUnion` or `ColumnTransformer`) know too, as does what is computed entry by entry.
+    All else loses it, and a step that makes a new array of it, such as a `StandardScaler`:
+    keep the names then, with ``set_output(transform="pandas")``.
     """
 
-    __array_priority__ = 1.0  # what is put beside it becomes one
     _columns: PairColumns | None
 
     @classmethod
@@ -324,28 +324,6 @@ class PairTable(np.ndarray):
         columns = self._columns
         fits = columns is not None and self.ndim == 2 and self.shape[1] == columns.n_columns
         return columns if fits else None
-
-    def __array_finalize__(self, obj: Any) -> None:
-        self._columns = getattr(obj, "_columns", None)
-
-    def __getitem__(self, key: Any) -> Any:
-        out = super().__getitem__(key)
-        rows_alone = not isinstance(key, tuple) or all(
-            part is Ellipsis or isinstance(part, slice) and part == slice(None)
-            for part in key[1:]
-        )
-        if isinstance(out, PairTable) and not rows_alone:
-            out._columns = None
-        return out
-
-    def transpose(self, *axes: Any) -> NDArray:  # type: ignore[override]
-        """The base array's; columns are rows then."""
-        return np.asarray(self).transpose(*axes)
-
-    @property
-    def T(self) -> NDArray:  # type: ignore[override]
-        """The base array's; columns are rows then."""
-        return self.transpose()
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         out = super().__array_function__(func, types, args, kwargs)

@@ -39,7 +39,9 @@ class InputSpec:
         Blocks of columns that element pairs are turned into; pixels only for a network that
         looks at them.
     relative_populations : bool
-        Take populations less those of the free atom.
+        Take populations less those of the free atom, as DFTB's parameters have it. A source
+        with other valence electrons (of zinc, cadmium and lanthanides in xTB) has the same
+        number of an element added everywhere, which tells no two of its rows apart.
     descriptors : bool
         Whether the network's constructor takes tabulated descriptors of the elements.
     known : tuple of str or None

@@ -83,6 +83,13 @@ def pairs_of(X: Any) -> NDArray[np.int64]:
     return _read_pairs(X).z
 
 
+def check_fraction(name: str, value: Any) -> None:
+    """Raise an error that names `value` unless it lies between 0 and 1."""
+    check_scalar(value, name, numbers.Real, min_val=0, max_val=1, include_boundaries="neither")
+    if np.isnan(value):
+        raise ValueError(f"{name}={value} is not a number between 0 and 1")
+
+
 def _present(molecules: Molecules) -> NDArray[np.int64]:
     return np.where(molecules.composition > 0, molecules.elements, 0)
 
@@ -181,8 +188,7 @@ class RowSplitter(BaseCrossValidator):
         ValueError
             As :meth:`split`; also if there are too few training pairs to hold any out.
         """
-        check_scalar(in_distribution_fraction, "in_distribution_fraction", numbers.Real,
-                     min_val=0, max_val=1, include_boundaries="neither")  # fmt: skip
+        check_fraction("in_distribution_fraction", in_distribution_fraction)
         rows = self._read(X, y)
         rng = check_random_state(random_state)
         for train, test in self.split(X, y):

@@ -16,7 +16,7 @@ from sklearn.utils import check_scalar
 
 from .._validation import check_choice
 from ..structures import Molecules, check_molecules
-from ._base import Split, SplitRows
+from ._base import Split, SplitRows, check_fraction
 from ._shift import ShiftSplit
 from ._splitters import UnitKFold, check_shuffle
 
@@ -149,13 +149,13 @@ class MoleculeSizeSplit(ShiftSplit):
     def _far(self, rows: SplitRows) -> NDArray[np.bool_]:
         molecules = rows.molecules
         assert molecules is not None
+        check_scalar(self.heavy_only, "heavy_only", (bool, np.bool_))
         counted = molecules.elements > (1 if self.heavy_only else 0)
         size = molecules.composition[:, counted].sum(axis=1)
         if self.threshold is not None:
             check_scalar(self.threshold, "threshold", numbers.Integral)
             return np.asarray(size > self.threshold)
-        check_scalar(self.test_fraction, "test_fraction", numbers.Real, min_val=0, max_val=1,
-                     include_boundaries="neither")  # fmt: skip
+        check_fraction("test_fraction", self.test_fraction)
         known = size[rows.labelled]
         borders = np.unique(known)[:-1]
         if not len(borders):
@@ -220,7 +220,7 @@ class MD17Split(BaseCrossValidator):
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Number of splits."""
-        return self.n_splits if self.splits is None else len(self.splits)
+        return self.n_splits if self.splits is None else len(self._given())
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
         """Rows of the training and of the test side of each split.
@@ -264,7 +264,7 @@ class MD17Split(BaseCrossValidator):
 
     def _splits(self, n: int) -> Iterator[Split]:
         if self.splits is None:
-            for name in ("train_size", "test_size"):
+            for name in ("n_splits", "train_size", "test_size"):
                 check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
             shuffle = ShuffleSplit(
                 self.n_splits, train_size=self.train_size, test_size=self.test_size,
@@ -272,8 +272,22 @@ class MD17Split(BaseCrossValidator):
             )  # fmt: skip
             yield from shuffle.split(np.empty(n))
             return
-        for train, test in self.splits:
-            yield np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)
+        for split in self._given():
+            train, test = (np.asarray(side, dtype=np.int64) for side in split)
+            yield train, test
+
+    def _given(self) -> list[Any]:
+        """The splits passed, of two sides each."""
+        try:
+            splits = [tuple(split) for split in self.splits]  # type: ignore[union-attr]
+        except TypeError:
+            splits = []
+        if not splits or any(len(split) != 2 for split in splits):
+            raise ValueError(
+                "splits must be a sequence of pairs (train, test) of rows, or None, got "
+                f"{self.splits!r}"
+            )
+        return splits
 
 
 _OUTSIDE, _INSIDE = (0, 50, 100, 900, 950, 1000), (250, 450, 650, 750, 800)
@@ -348,6 +362,7 @@ default="out-of-distribution"
         check_choice("test", self.test, choices)
         kelvin = _temperatures(check_molecules(X))
         if self.test == "random-rotations":
+            check_fraction("test_fraction", self.test_fraction)
             rotations = ShuffleSplit(
                 1, test_size=self.test_fraction, random_state=self.random_state
             )

@@ -15,7 +15,7 @@ from sklearn.utils import check_scalar
 from .._validation import check_choice
 from ..datasets._bundled import bundled_pairs
 from ..elements import atomic_numbers, property_values, symbols
-from ._base import RowSplitter, SplitRows
+from ._base import RowSplitter, SplitRows, check_fraction
 
 __all__ = [
     "BondLengthSplit",
@@ -49,6 +49,7 @@ class ShiftSplit(RowSplitter):
         return 1
 
     def _test_masks(self, rows: SplitRows) -> Iterator[NDArray[np.bool_]]:
+        check_scalar(self.reverse, "reverse", (bool, np.bool_))
         far = self._far(rows)
         yield ~far if self.reverse else far
 
@@ -68,9 +69,10 @@ class _RankedSplit(ShiftSplit):
         values = self._values(rows).astype(np.float32)
         if self.threshold is not None:
             check_scalar(self.threshold, "threshold", numbers.Real)
+            if not np.isfinite(self.threshold):
+                raise ValueError(f"threshold={self.threshold} is not finite")
             return np.asarray(values > np.float32(self.threshold))
-        check_scalar(self.test_fraction, "test_fraction", numbers.Real, min_val=0, max_val=1,
-                     include_boundaries="neither")  # fmt: skip
+        check_fraction("test_fraction", self.test_fraction)
         # Equal values are told apart by their elements, never by the order of the rows.
         ordered = np.column_stack([values, rows.z])[rows.labelled]
         distinct, rank = np.unique(ordered, axis=0, return_inverse=True)

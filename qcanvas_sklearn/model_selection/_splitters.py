@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state, check_scalar
 
-from .._validation import read_labels
+from .._validation import check_sequence, read_labels
 from ..elements import SYMBOLS, block_letters, property_values, symbols
 from ._base import RowSplitter, SplitRows, elements_of
 
@@ -239,8 +239,10 @@ class LeaveElementOut(_LeaveOut):
         self.missing = missing
 
     def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
-        alone = isinstance(self.elements, str)  # not a sequence of letters
-        return "element", np.array(SYMBOLS), [self.elements] if alone else self.elements
+        asked = [self.elements] if isinstance(self.elements, str) else self.elements
+        if asked is not None:
+            asked = check_sequence("elements", asked, "a symbol, a sequence of them or None")
+        return "element", np.array(SYMBOLS), asked
 
 
 class LeaveElementGroupOut(_LeaveOut):
@@ -290,14 +292,19 @@ class LeaveElementGroupOut(_LeaveOut):
         self.missing = missing
 
     def _classes(self) -> tuple[str, NDArray, Sequence[Any] | None]:
+        if not (isinstance(self.by, str) and self.by in ("block", "group", "period")):
+            raise ValueError(
+                f"by={self.by!r} is not one of ['block', 'group', 'period']; for single "
+                "elements use LeaveElementOut"
+            )
+        asked = self.values
+        if self.by == "block" and isinstance(asked, str):
+            asked = list(asked)  # a block is a letter
+        if asked is not None:
+            asked = check_sequence("values", asked, f"a sequence of {self.by}s or None")
         if self.by == "block":
-            return "block", block_letters(), self.values
-        if self.by in ("group", "period"):
-            return self.by, np.nan_to_num(property_values(self.by)).astype(int), self.values
-        raise ValueError(
-            f"by={self.by!r} is not one of ['block', 'group', 'period']; for single "
-            "elements use LeaveElementOut"
-        )
+            return "block", block_letters(), asked
+        return self.by, np.nan_to_num(property_values(self.by)).astype(int), asked
 
 
 class ElementGroupKFold(RowSplitter):

@@ -44,6 +44,9 @@ _OF_ATOMS = ("charges", "energies", "magmoms")
 #: Arrays of ``Atoms`` that are no labels of atoms.
 _ARRAYS = ("numbers", "positions", "initial_charges", "initial_magmoms", "momenta", "masses",
            "tags")  # fmt: skip
+#: Names under which labels to train potentials on lie where ASE keeps results of
+#: calculators from being taken for them, as MACE has them.
+_REFERENCE_ENERGY, _REFERENCE_FORCES = "REF_energy", "REF_forces"
 _DATABASES = (".db", ".json")
 #: Files that keep labels, in which ASE has names of its own for some.
 _KEEPING = (".xyz", ".extxyz", *_DATABASES)
@@ -147,6 +150,8 @@ def _labels(image: Any) -> dict[str, float]:
     results = _results(image)
     if results.get("energy") is not None:
         labels["total_energy_ev"] = float(results["energy"])
+    elif _REFERENCE_ENERGY in labels:
+        labels.setdefault("total_energy_ev", labels[_REFERENCE_ENERGY])
     if results.get("dipole") is not None:
         labels["dipole_mag_d"] = float(np.linalg.norm(results["dipole"])) * DEBYE_PER_E_ANGSTROM
     return labels
@@ -163,13 +168,21 @@ def _table(rows: Sequence[dict[str, Any]], n: int) -> pd.DataFrame:
 
 
 def _forces(images: Sequence[Any]) -> Any:
-    forces = [_results(image).get("forces") for image in images]
+    forces = [_forces_of(image) for image in images]
     if all(force is None for force in forces):
         return None
     return np.concatenate([
         np.full((len(image), 3), np.nan) if force is None else force
         for image, force in zip(images, forces, strict=True)
     ])  # fmt: skip
+
+
+def _forces_of(image: Any) -> Any:
+    """Forces (n, 3) that a calculator has computed, or else those to learn; or None."""
+    computed, given = _results(image).get("forces"), image.arrays.get(_REFERENCE_FORCES)
+    if computed is None and given is not None and given.shape == (len(image), 3):
+        return given
+    return computed
 
 
 def _atom_labels(image: Any) -> dict[str, Any]:

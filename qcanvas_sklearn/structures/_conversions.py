@@ -26,11 +26,13 @@ class Convertible:
 
         What a calculator has computed for a structure as it is now is read: energy
         (``total_energy_ev``), forces, dipole moment (``dipole_mag_d``), charges and magnetic
-        moments of atoms. Nothing is computed. Numbers in ``Atoms.info`` and arrays of numbers
-        become labels; the entries ``name``, ``group``, ``charge`` (or ``total_charge``) and
-        ``quality`` are the fields of these names. The charge is else the sum of the initial
-        charges, a whole number where it is one but for 0.01. Where some structures have a
-        group, those without are by themselves.
+        moments of atoms. Nothing is computed. Where there is no energy or force of a
+        calculator, ``REF_energy`` and ``REF_forces`` count, as MACE names them in files; an
+        energy that is called ``total_energy_ev`` goes before ``REF_energy``. Numbers in
+        ``Atoms.info`` and arrays of numbers become labels; the entries ``name``, ``group``,
+        ``charge`` (or ``total_charge``) and ``quality`` are the fields of these names. The
+        charge is else the sum of the initial charges, a whole number where it is one but for
+        0.01. Where some structures have a group, those without are by themselves.
 
         Parameters
         ----------

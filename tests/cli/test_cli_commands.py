@@ -214,8 +214,11 @@ def test_options_of_a_prediction_reach_models_within(wrap, folder, tmp_path):
     model = wrap(PairMLPRegressor(n_hidden=8, max_epochs=1)).fit(X[:9], y[:9])
     save_model(model, tmp_path / "m.qcm")
     words = ["predict", tmp_path / "m.qcm", folder / "in.csv", tmp_path / "o.csv"]
-    assert run(*words) == 2
-    assert run(*words, "--unseen-elements", "allow", "--device", "cpu") == 0
+    score = ["evaluate", tmp_path / "m.qcm", folder / "in.csv", "-t", "e_g_ev"]
+    for command in (words, score):
+        assert run(*command) == 2
+        assert run(*command, "--unseen-elements", "error") == 2
+        assert run(*command, "--unseen-elements", "allow", "--device", "cpu") == 0
 
 
 def test_targets_without_deviations_are_scored_all_the_same(pairs, tmp_path, capsys):

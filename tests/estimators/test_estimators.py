@@ -261,6 +261,7 @@ def test_a_target_without_training_labels_is_refused(model, few_images, energy):
 
 def test_nothing_of_the_validation_rows_enters_the_scaling(model, few_images, energy):
     outlier = energy.copy()
+    model.set_params(unseen_elements="allow")
     outlier.iloc[100:] *= 1e6
     model.fit(few_images[:100], energy[:100], X_val=few_images[100:], y_val=outlier[100:])
     assert np.abs(model.scaler_.center[0]) < 1e3 and model.scaler_.scale[0] < 1e3
@@ -545,7 +546,7 @@ def test_a_validation_set_reaches_fit_through_a_pipeline(model, few_pairs, energ
 
     X = few_pairs[0]
     with sklearn.config_context(enable_metadata_routing=True):
-        model.set_fit_request(X_val=True, y_val=True)
+        model.set_params(unseen_elements="allow").set_fit_request(X_val=True, y_val=True)
         pipe = image_pipeline(model).set_params(transform_input=["X_val"])
         pipe.fit(X.iloc[:100], energy[:100], X_val=X.iloc[100:], y_val=energy[100:])
     assert pipe["m"].history_["valid_loss"].notna().all()

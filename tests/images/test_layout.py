@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import shuffle
 
 from qcanvas_sklearn import load_pairs
 from qcanvas_sklearn.images import PairImageTransformer, PairLayout
@@ -112,6 +113,87 @@ def test_an_array_carries_its_layout_wherever_its_rows_go(include, channels, ima
         assert PairLayout.infer(same) == layout
     for other in (np.asarray(X), X.tolist(), X[0], X[:, :-1], X.T, X.mean(axis=0)):
         assert PairLayout.infer(other) is None
+
+
+#: Arrays with the columns of a table of shape (5, 5) in their places.
+SAME_COLUMNS = {
+    "row": lambda X: X[0][None], "reshaped row": lambda X: X[0].reshape(1, -1),
+    "reshape": lambda X: np.reshape(X, (5, 5)), "rows": lambda X: X[::-1, :],
+    "method take": lambda X: X.take([2, 0], axis=0), "take": lambda X: np.take(X, [1], 0),
+    "compress": lambda X: np.compress(np.arange(5) > 2, X, axis=0),
+    "repeat": lambda X: np.repeat(X, 2, axis=0), "delete": lambda X: np.delete(X, 1, 0),
+    "flip": lambda X: np.flip(X, axis=0), "flipud": np.flipud,
+    "roll": lambda X: np.roll(X, 1, axis=0), "split": lambda X: np.split(X, 5)[3],
+    "array_split": lambda X: np.array_split(X, 2)[1], "vsplit": lambda X: np.vsplit(X, 5)[0],
+    "concatenate": lambda X: np.concatenate([X, X]), "append": lambda X: np.append(X, X, 0),
+    "view": lambda X: X.view(), "squeeze": np.squeeze, "copy.copy": copy.copy,
+    "shuffle": lambda X: shuffle(X, random_state=0), "nan_to_num": np.nan_to_num,
+    "sum": lambda X: X + 1.0, "where finite": lambda X: np.fmax(X, 0.0),
+    "clip": lambda X: np.clip(X, 0, 1), "round": lambda X: X.round(),
+}  # fmt: skip
+
+#: Arrays as wide as the table, of other columns.
+OTHER_COLUMNS = {
+    "fancy": lambda X: X[:, [4, 3, 2, 1, 0]], "reverse": lambda X: X[:, ::-1],
+    "ellipsis": lambda X: X[..., [1, 0, 2, 3, 4]], "ix": lambda X: X[np.ix_(*[range(5)] * 2)],
+    "axes": lambda X: X[:, None].T, "mask": lambda X: X[X > -np.inf][:5][None],
+    "within a row": lambda X: X[0][np.arange(5)[::-1]][None],
+    "rows of a row": lambda X: X[0][np.array([[4, 3, 2, 1, 0]])],
+    "take": lambda X: np.take(X, [1, 0, 2, 3, 4], axis=1),
+    "take entries": lambda X: np.take(X, np.arange(25).reshape(5, 5).T),
+    "take of a row": lambda X: X[0].take([4, 3, 2, 1, 0], axis=0)[None],
+    "take_along_axis": lambda X: np.take_along_axis(X, np.argsort(X, 1), 1),
+    "roll": lambda X: np.roll(X, 1, axis=1), "roll all": lambda X: np.roll(X, 1),
+    "roll both": lambda X: np.roll(X, 1, (0, 1)), "flip": lambda X: np.flip(X, axis=1),
+    "flip both": np.flip, "fliplr": np.fliplr, "rot90": lambda X: np.rot90(X, 2),
+    "sort": lambda X: np.sort(X, axis=1), "sort rows": lambda X: np.sort(X, axis=0),
+    "partition": lambda X: np.partition(X, 2, axis=1), "argsort": np.argsort,
+    "delete": lambda X: np.delete(np.c_[X, X], range(5), 1),
+    "insert": lambda X: np.insert(np.asanyarray(X[:, 1:]), 2, 0.0, axis=1),
+    "transpose": np.transpose, "swapaxes": lambda X: np.swapaxes(X, 0, 1),
+    "moveaxis": lambda X: np.moveaxis(X, 0, 1), "einsum": lambda X: np.einsum("ij->ji", X),
+    "matmul": lambda X: X @ np.eye(5)[::-1], "dot": lambda X: np.dot(X, np.eye(5)[::-1]),
+    "cumsum": lambda X: np.cumsum(X, axis=1), "diff": lambda X: np.diff(np.c_[X, X], axis=1),
+    "accumulate": lambda X: np.add.accumulate(X, axis=1), "tril": np.tril,
+    "compress": lambda X: np.compress(np.arange(10) % 2, np.hstack([X, X]), axis=1),
+    "repeat": lambda X: np.repeat(X[:, :1], 5, axis=1), "pad": lambda X: np.pad(X[:, 1:], 1),
+    "reshape": lambda X: X.reshape(25, order="F").reshape(5, 5), "mT": lambda X: X.mT,
+    "mean": lambda X: X.mean(axis=1)[None], "argmax": lambda X: X.argmax(axis=1)[None],
+    "max": lambda X: np.max(X, axis=1)[None], "diagonal": lambda X: X.diagonal()[None],
+    "method dot": lambda X: X.dot(np.eye(5)[::-1]), "method cumsum": lambda X: X.cumsum(1),
+    "cumprod": lambda X: X.cumprod(1), "method argsort": lambda X: X.argsort(axis=1),
+    "inverse": lambda X: np.linalg.pinv(X), "like": np.zeros_like,
+    "twice": lambda X: np.flip(X.T, 1).T, "resize": lambda X: np.resize(X, 5),
+    "apply": lambda X: np.apply_along_axis(np.flip, 1, X),
+    "other order beside": lambda X: np.concatenate([X[:, 3:], X[:, :3]], axis=1),
+    "hstack": lambda X: np.hstack([X[:, 1:], X[:, :1]]),
+    "below another": lambda X: np.vstack([X, X[:, ::-1]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME_COLUMNS)
+def test_what_has_the_same_columns_knows_them(name):
+    X, layout = drawn(("atoms",), None, 32, n=5)
+    assert PairLayout.infer(SAME_COLUMNS[name](X)) == layout
+    assert PairLayout.infer(X) == layout
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("name", OTHER_COLUMNS)
+def test_what_may_have_other_columns_claims_none(name, order):
+    X, layout = drawn(("atoms",), None, 32, n=5)
+    X = X.copy(order=order)
+    other = OTHER_COLUMNS[name](X)
+    assert find_columns(other) is None
+    assert np.ndim(other) != 2 or find_columns(other[:2]) is None
+    assert PairLayout.infer(X) == layout  # the table itself is as it was
+
+
+@pytest.mark.parametrize("change", [lambda X: X.sort(axis=1), lambda X: X.partition(2)])
+def test_a_table_that_is_sorted_in_place_loses_its_columns(change):
+    X, _ = drawn(("atoms",), None, 32)
+    change(X)
+    assert find_columns(X) is None
 
 
 @pytest.mark.parametrize("include, channels, image_size", EVERY_KIND)

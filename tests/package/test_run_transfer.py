@@ -148,6 +148,18 @@ def test_the_score_counts_the_published_settings_of_both_families():
     assert gate["tie"] == ["schnet homo", "schnet lumo"] and gate["worse"] == []
 
 
+@pytest.mark.parametrize("kind", features.KEPT)
+def test_files_of_features_know_what_made_them(kind, monkeypatch):
+    before = features._path(kind, [b"a"], False)
+    assert before == features._path(kind, [b"a"], False)
+    others = {features._path(kind, [b"b"], False), features._path(kind, [b"a"], True)}
+    monkeypatch.setattr(features, "_VERSION", 2)
+    others.add(features._path(kind, [b"a"], False))
+    monkeypatch.setattr(features, "_origin", lambda kind: b"other tables")
+    others.add(features._path(kind, [b"a"], False))
+    assert len({before, *others}) == 5
+
+
 def test_a_run_goes_on_where_it_stopped_and_reports_what_is_there(encoder, tmp_path, capsys):
     out = tmp_path / "cells.jsonl"
     line = (

@@ -167,6 +167,63 @@ def test_consistent_labels_stay_as_they_are():
     np.testing.assert_allclose(found, labels, rtol=2e-3, atol=2e-3)
 
 
+FRONTIER = [
+    "e_homo_ev", "e_lumo_ev", "i_ev", "a_ev", "e_g_ev", "chi_ev", "mu_ev", "eta_ev",
+    "softness_evinv", "electrophilicity_ev",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gapped():
+    """All quantities that identities bind, of two rows in which these hold."""
+    frame = pd.DataFrame({"e_homo_ev": [-6.0, -4.5], "e_lumo_ev": [-2.0, -4.0],
+                          "q_absmean": [0.2, 0.3], "distance_ang": [2.0, 1.5]})  # fmt: skip
+    return derive_targets(frame)
+
+
+def test_known_values_stay_whatever_is_missing_beside_them(gapped):
+    """Every subset of missing values, of numbers that obey the identities."""
+    frame = gapped[FRONTIER[:8]].iloc[:1]
+    missing = np.array(list(np.ndindex(*[2] * 8)), dtype=bool)
+    rows = pd.concat([frame] * len(missing), ignore_index=True).mask(missing)
+    found = consistent_targets(rows)
+    true = frame.to_numpy()
+    # What is known stays, what is filled is right.
+    assert (found.notna() | rows.isna()).all(axis=None)
+    np.testing.assert_allclose(found, np.where(found.notna(), true, np.nan), rtol=1e-12)
+    one_alone = found[(~missing).sum(axis=1) == 1].notna()
+    assert one_alone.sum(axis=1).tolist() == [2] * 8  # HOMO and I, gap and eta, ...
+    assert found[["e_homo_ev", "e_lumo_ev"]].notna().all(axis=1).sum() == 256 - (1 + 4 * 3)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: identity.target)
+def test_each_identity_holds_where_its_parts_are_known(identity, gapped):
+    names = [identity.target, *identity.inputs]
+    others = [key for key in gapped if key in FRONTIER]
+    wrong = gapped.copy()
+    wrong[identity.target] += 0.5
+    for missing in map(list, np.ndindex(*[2] * len(names))):
+        gone = [name for name, is_gone in zip(names, missing, strict=True) if is_gone]
+        rows = wrong.assign(**dict.fromkeys(gone, np.nan))
+        found = consistent_targets(rows)
+        assert (found.notna() | rows.isna()).all(axis=None), gone
+        # A row of its own parts alone: what they do not determine is as it was.
+        own = rows.assign(**dict.fromkeys(set(others) - set(names), np.nan))
+        settled = consistent_targets(own)
+        assert (settled.notna() | own.isna()).all(axis=None), gone
+        if not any(missing[1:]):
+            columns = [settled[key].to_numpy() for key in identity.inputs]
+            np.testing.assert_allclose(settled[identity.target], identity.function(*columns))
+
+
+def test_rows_with_missing_values_do_not_touch_others(gapped):
+    rows = gapped.copy()
+    rows["e_g_ev"] += 0.3
+    whole = consistent_targets(rows)
+    rows.loc[1, "e_lumo_ev"] = np.nan
+    pd.testing.assert_frame_equal(consistent_targets(rows).iloc[:1], whole.iloc[:1])
+
+
 def test_columns_that_nothing_binds_are_refused_or_left():
     frame = pd.DataFrame({"e_homo_ev": [-5.0], "i_ev": [5.5], "band_energy_ev": [1.0]})
     with pytest.raises(ValueError, match="no identity binds"):

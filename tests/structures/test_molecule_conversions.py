@@ -390,3 +390,34 @@ def test_records_need_no_other_library():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (out.stdout.strip(), out.stderr) == ("[]", "")
+
+
+def test_labels_that_mace_writes_are_read_behind_those_of_calculators(tmp_path):
+    ase = pytest.importorskip("ase")
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+
+    def frame(results=(), **info):
+        image = ase.Atoms("OH", [[0, 0, 0], [0, 0, 1]], info=info)
+        image.set_array("REF_forces", np.full((2, 3), 2.0))
+        if results:
+            image.calc = SinglePointCalculator(image, **dict(results))
+        return image
+
+    frames = [
+        frame(REF_energy=-3.0), frame(REF_energy=-3.0, total_energy_ev=-4.0),
+        frame([("energy", -5.0)], REF_energy=-3.0),
+        frame([("forces", np.ones((2, 3)))], REF_energy=-3.0),
+    ]  # fmt: skip
+    write(tmp_path / "frames.extxyz", frames)
+    for found in (Molecules.from_ase(frames), Molecules.read(tmp_path / "frames.extxyz")):
+        assert found.labels["total_energy_ev"].tolist() == [-3.0, -4.0, -5.0, -3.0]
+        assert found.labels["REF_energy"].tolist() == [-3.0] * 4
+        assert found.forces[:, 0].tolist() == [2.0] * 6 + [1.0] * 2
+    bare = ase.Atoms("OH", [[0, 0, 0], [0, 0, 1]])
+    mixed = Molecules.from_ase([bare, frames[0]])
+    assert np.isnan(mixed.forces[:2]).all() and mixed.forces[2:].tolist() == [[2.0] * 3] * 2
+    assert np.isnan(mixed.labels["total_energy_ev"][0])
+    frames[0].arrays.pop("REF_forces")
+    frames[0].set_array("REF_forces", np.ones(2))  # no vectors: a label of atoms
+    assert Molecules.from_ase(frames[:1]).forces is None
