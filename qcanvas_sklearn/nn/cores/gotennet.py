@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,6 @@ from ..graphs import directions, edge_vectors, lengths, sum_messages
 from ..harmonics import MAX_DEGREE, by_degree, soft_norm, spherical_harmonics
 from ..layers import add_product, beside, mlp
 from ..radial import CutoffFunction, GaussianBasis, cosine_cutoff
-from ..streams import side_by_side
 from .tensor_attention import Bonds, Edges, TensorAttention
 
 __all__ = ["EquivariantFeedForward", "GotenNet", "GotenNetLayer", "TensorRefinement"]
@@ -202,17 +200,15 @@ class GotenNetLayer(nn.Module):
         return *self.feed_forward(h, steerable), t
 
     def of_pairs(
-        self, h: Tensor, steerable: Tensor, t: Tensor, atoms: Sequence[Tensor],
-        mapped: Sequence[Tensor], bonds: Bonds,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        self, h: Tensor, steerable: Tensor, t: Tensor, mapped: Sequence[Tensor], bonds: Bonds
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Map atoms (2, b, n_hidden), (2, b, L, n_hidden) and edges (2, 2, b, n_hidden).
 
-        What the attention makes of the atoms and the layer's `edge_maps` of the edges is
-        given.
+        What the layer's `edge_maps` make of the edges is given.
         """
         steerable = _soft_norm_of_pairs(steerable)
         filters, keyed, *edges = mapped
-        gates = self.attention.of_pairs(atoms, filters, keyed, bonds)
+        gates = self.attention.of_pairs(h, filters, keyed, bonds)
         scalar, along, carried = gates.split([1, self.n_degrees, self.n_degrees], dim=3)
         h = h + scalar.sum(1).squeeze(2)
         messages = add_product(along * bonds.harmonics, carried, steerable)
@@ -254,7 +250,7 @@ def _soft_norm_of_pairs(steerable: Tensor) -> Tensor:
 
 
 def _mapped(
-    readers: Sequence[TensorAttention | GotenNetLayer], t: Tensor, damping: Tensor
+    t: Tensor, damping: Tensor, readers: Sequence[TensorAttention | GotenNetLayer]
 ) -> list[list[Tensor]]:
     """What those who read the edges (2, 2, b, n_hidden) first make of them, by one product.
 
@@ -409,23 +405,14 @@ class GotenNet(nn.Module):
         h = self.embed_node(torch.cat([x, received], dim=-1))
         t = (h[:, None] + h) * self.embed_edge(inputs)
 
-        embed = self.embed_steerable
-        readers = [embed, *self.layers[:1]]
-        atoms, of_edges = side_by_side(
-            partial(embed.of_atoms, h), partial(_mapped, readers), t, bonds.damping
+        (filters, keyed), *first = _mapped(
+            t, bonds.damping, [self.embed_steerable, *self.layers[:1]]
         )
-        (filters, keyed), *mapped = of_edges
-        gates = embed.of_pairs(atoms, filters, keyed, bonds)
+        gates = self.embed_steerable.of_pairs(h, filters, keyed, bonds)
         steerable = (gates * bonds.harmonics).sum(1)
         for i, layer in enumerate(self.layers):
-            of_atoms = partial(layer.attention.of_atoms, h)
-            if i == 0:
-                atoms = of_atoms()
-            else:
-                atoms, mapped = side_by_side(
-                    of_atoms, partial(_mapped, [layer]), t, bonds.damping
-                )
-            h, steerable, t = layer.of_pairs(h, steerable, t, atoms, *mapped, bonds)
+            (mapped,) = _mapped(t, bonds.damping, [layer]) if i else first
+            h, steerable, t = layer.of_pairs(h, steerable, t, mapped, bonds)
         return h
 
     def _edges_of_pairs(self, distance: Tensor, edge: Tensor) -> tuple[Tensor, Bonds]:

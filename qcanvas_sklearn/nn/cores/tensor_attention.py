@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -109,20 +108,7 @@ class TensorAttention(nn.Module):
         filtered = self.source(h).index_select(0, edges.source) * filters
         return attended.flatten(2) + filtered.unflatten(-1, (self.n_gates, -1))
 
-    def of_atoms(self, h: Tensor) -> tuple[Tensor, ...]:
-        """Queries, keys, values and sources (2, b, ...) of the atoms of pairs."""
-        size = h.shape[-1]
-        weight, bias = beside(self.query, self.key, self.value[0], self.source[0])
-        # In two dimensions, in which layers take parts of rows without copying them.
-        made = nn.functional.linear(self.norm(h).flatten(0, 1), weight, bias)
-        query, key, hidden = made.split([size, size, 2 * size], dim=-1)
-        halves = nn.functional.silu(hidden).chunk(2, dim=-1)
-        parts = query, key, self.value[2](halves[0]), self.source[2](halves[1])
-        return tuple(x.unflatten(0, h.shape[:2]) for x in parts)
-
-    def of_pairs(
-        self, atoms: Sequence[Tensor], filters: Tensor, keyed: Tensor, bonds: Bonds
-    ) -> Tensor:
+    def of_pairs(self, h: Tensor, filters: Tensor, keyed: Tensor, bonds: Bonds) -> Tensor:
         """Gates for graphs of two atoms, without an index: from j to i for all i and j.
 
         Every operation is a kernel to be launched, in both directions, which takes longer
@@ -130,8 +116,8 @@ class TensorAttention(nn.Module):
 
         Parameters
         ----------
-        atoms : sequence of Tensor
-            What :meth:`of_atoms` makes of the atoms.
+        h : Tensor of shape (2, b, n_hidden)
+            The atoms.
         filters : Tensor of shape (2, 2, b, n_gates * n_hidden)
             What `source_filter` makes of the edges and loops (i, j), damped.
         keyed : Tensor of shape (2, 2, b, n_hidden)
@@ -143,8 +129,16 @@ class TensorAttention(nn.Module):
         -------
         Tensor of shape (2, 2, b, n_gates, n_hidden)
         """
-        query, key, values, sources = atoms
-        size, heads = query.shape[-1], (self.n_heads, -1)
+        size, heads = h.shape[-1], (self.n_heads, -1)
+        weight, bias = beside(self.query, self.key, self.value[0], self.source[0])
+        # In two dimensions, in which layers take parts of rows without copying them.
+        made = nn.functional.linear(self.norm(h).flatten(0, 1), weight, bias)
+        query, key, hidden = made.split([size, size, 2 * size], dim=-1)
+        halves = nn.functional.silu(hidden).chunk(2, dim=-1)
+        query, key, values, sources = (
+            x.unflatten(0, h.shape[:2])
+            for x in (query, key, self.value[2](halves[0]), self.source[2](halves[1]))
+        )
         keys = key.unflatten(-1, heads) * keyed.unflatten(-1, heads)
         logits = (query.unflatten(-1, heads)[:, None] * keys).sum(-1)
         scale = math.sqrt(self.n_heads / size)
