@@ -185,7 +185,7 @@ class PairHamiltonian(nn.Module):
         r = distance * BOHR_PER_ANGSTROM
         a, b = z.unbind(1)
         correction = self.net(a, b, r)
-        overlap, hopping = integrals or self.integrals(z, self.basis.overlaps(r))
+        overlap, hopping = integrals or self.integrals(z, self.basis.overlaps(r))[0]
         hopping = hopping * (1 + HOPPING_REACH * torch.tanh(correction["hopping"]))
         reach = 1.5 * self.radius[z].sum(1)
         near = 1 / (1 + (r / reach) ** 6)
@@ -208,22 +208,22 @@ class PairHamiltonian(nn.Module):
         orbital = orbital * norm.rsqrt()[..., None] * shells
         return orbital, torch.einsum("lij,zlj->zli", self.white, self.transfer) * shells
 
-    def integrals(self, z: Tensor, primitives: Tensor) -> tuple[Tensor, Tensor]:
+    def integrals(self, z: Tensor, *primitives: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Overlaps and hopping before its correction, (n, n_integrals) each.
 
         Parameters
         ----------
         z : Tensor of shape (n, 2), int64
             Atomic numbers.
-        primitives : Tensor
-            ``basis.overlaps`` of the distances, or their derivatives: both are linear in it.
+        *primitives : Tensor
+            ``basis.overlaps`` of the distances, and their derivatives: both are linear in it.
         """
         a, b = z.unbind(1)
         both = torch.stack(self._coefficients(), dim=-1)
         left, right = both[:, self._left][a], both[:, self._right][b]
-        table = left.mT @ (primitives @ right)
+        tables = [left.mT @ (kept @ right) for kept in primitives]
         # Rows: orbital and transfer vector of a; columns: those of b.
-        return table[..., 0, 0], table[..., 0, 1] + table[..., 1, 0]
+        return [(x[..., 0, 0], x[..., 0, 1] + x[..., 1, 0]) for x in tables]
 
     def gamma(self, a: Tensor, b: Tensor, r: Tensor, correction: Tensor) -> Tensor:
         """1/R far away, the hardness where both shells are on one atom."""

@@ -214,15 +214,15 @@ class TightBinding(nn.Module):
         """
         distance = distance.to(self.hamiltonian.energy)
         if not rates:
-            kept = None if primitives is None else self.hamiltonian.integrals(z, primitives[0])
+            kept = None
+            if primitives is not None:
+                (kept,) = self.hamiltonian.integrals(z, primitives[0])
             return self.hamiltonian(z, distance, kept), None
         overlaps, slopes = primitives or (None, None)
         if overlaps is None or slopes is None:
             overlaps, slopes = self.primitives(distance)
         assert slopes is not None
-        (overlap, slope), (hopping, rate) = zip(
-            *(self.hamiltonian.integrals(z, kept) for kept in (overlaps, slopes)), strict=True
-        )
+        (overlap, hopping), (slope, rate) = self.hamiltonian.integrals(z, overlaps, slopes)
         learns = torch.is_grad_enabled()
         with torch.enable_grad():
             r = distance if distance.requires_grad else distance.detach().requires_grad_()
