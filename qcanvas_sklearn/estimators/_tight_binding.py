@@ -110,9 +110,9 @@ class TightBindingFamily(NetEstimator):
     any of the 18 targets, with missing labels.
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
-    them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
-    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
+    them is that the form is theirs; none of that method's parameters is used. On 3,729 pairs
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` has 1.9 times
+    the error in the gap, 2.9 times in the HOMO and 8 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
@@ -315,9 +315,9 @@ class TightBindingRegressor(PairStates, NetRegressor, TightBindingFamily):
     any of the 18 targets, with missing labels.
 
     The bundled pairs come from a tight-binding method themselves, so part of the accuracy on
-    them is that the form is theirs; none of that method's parameters is used. On 3,645 pairs
-    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` had 1.8 times
-    the error of an earlier fit in the gap, 2.5 times in the HOMO and 5 times in the band.
+    them is that the form is theirs; none of that method's parameters is used. On 3,729 pairs
+    of another method (GFN1-xTB), with a form of its own, an ensemble of `PairMLP` has 1.9 times
+    the error in the gap, 2.9 times in the HOMO and 8 times in the band.
 
     All arithmetic is in double precision, in training too. Unless populations are given, the
     loss of validation rows is computed for early stopping alone.
