@@ -72,7 +72,7 @@ def test_splitters_name_a_parameter_of_the_wrong_type(name, parameter, rows):
         assert named, (kind, found)
 
 
-@pytest.mark.parametrize("wrong", [object(), 3, b"x", [], [None], {}, "x"], ids=repr)
+@pytest.mark.parametrize("wrong", [object, 3, b"x", [], [None], {}, "x"], ids=repr)
 @pytest.mark.parametrize("load", [
     load_pairs, load_molecules, lambda target: load_trajectory("ethanol", target=target)
 ], ids=["pairs", "molecules", "trajectory"])  # fmt: skip
