@@ -22,7 +22,6 @@ __all__ = [
     "linear_of_edges",
     "linear_of_pairs",
     "mlp",
-    "side_by_side",
 ]
 
 
@@ -37,20 +36,19 @@ class Atoms(NamedTuple):
         Tabulated descriptors of the elements.
     scalars : Tensor of shape (..., n_atom)
         What is known of each atom besides its element.
-    features : Tensor of shape (..., n_features), optional
-        One-hot element, descriptors and scalars beside each other, where many read them.
+    features : Tensor of shape (..., n_features)
+        One-hot element, descriptors and scalars beside each other; many read them.
     """
 
     z: Tensor
     described: Tensor
     scalars: Tensor
-    features: Tensor | None = None
+    features: Tensor
 
 
-def bare_atoms(z: Tensor, scalars: Tensor, n_elements: int | None = None) -> Atoms:
-    """Atoms whose elements are not described any further; with features of so many elements."""
-    features = None if n_elements is None else atom_features(z, scalars, n_elements)
-    return Atoms(z, scalars[..., :0], scalars, features)
+def bare_atoms(z: Tensor, scalars: Tensor, n_elements: int) -> Atoms:
+    """Atoms, of so many elements, which are not described any further."""
+    return Atoms(z, scalars[..., :0], scalars, atom_features(z, scalars, n_elements))
 
 
 class AtomFeatures(nn.Module):
@@ -90,9 +88,7 @@ class AtomFeatures(nn.Module):
 
     def forward(self, z: Tensor, scalars: Tensor) -> Tensor:
         """Map atomic numbers (...) and scalars (..., n_atom) to (..., n_features)."""
-        features = self.known(z, scalars).features
-        assert features is not None
-        return features
+        return self.known(z, scalars).features
 
 
 class AtomLinear(nn.Linear):
@@ -159,12 +155,6 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
                 layers.append(nn.Dropout(dropout))
         layers.append(nn.Linear(n_in, n_out))
     return nn.Sequential(*layers)
-
-
-def side_by_side(x: Tensor, *linears: nn.Linear) -> Sequence[Tensor]:
-    """What linear layers make of the same features, by one product."""
-    sizes = [linear.out_features for linear in linears]
-    return nn.functional.linear(x, *beside(*linears)).split(sizes, dim=-1)
 
 
 def beside(*linears: nn.Linear) -> tuple[Tensor, Tensor]:

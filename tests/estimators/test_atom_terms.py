@@ -142,8 +142,9 @@ def test_terms_equal_their_formula():
         nn.init.normal_(weight)
     z, described = torch.randint(0, 4, (7, 2)), torch.randn(7, 2, 1).double()
     scalars, pair = torch.randn(7, 2, 2).double(), torch.randn(7, 3).double()
-    found = terms(Atoms(z, described, scalars), pair)
     element = atom_features(z, described, 3)
+    features = torch.cat([element, scalars], dim=-1)
+    found = terms(Atoms(z, described, scalars, features), pair)
     additive, response = terms.additive.weight, terms.response.weight
     expected = pair @ additive[:, 12:].T
     for k in range(2):
@@ -159,7 +160,7 @@ def test_terms_are_zero_at_first_and_are_added_to_the_dense_network():
     torch.manual_seed(0)
     readout = ReadOut([8, 6, 2], 4, 2, 3)
     read, pair = torch.randn(7, 8), torch.randn(7, 3)
-    atoms = bare_atoms(torch.randint(0, 5, (7, 2)), torch.randn(7, 2, 2))
+    atoms = bare_atoms(torch.randint(0, 5, (7, 2)), torch.randn(7, 2, 2), 4)
     assert torch.equal(readout(read, atoms, pair), readout.interaction(read))
     nn.init.normal_(readout.own.additive.weight)
     torch.testing.assert_close(

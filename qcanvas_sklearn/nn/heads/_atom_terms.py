@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..layers import AtomLinear, Atoms, atom_features, mlp
+from ..layers import AtomLinear, Atoms, mlp
 from ..streams import side_by_side
 
 __all__ = ["AtomTerms", "ReadOut", "with_channel_means"]
@@ -51,7 +51,7 @@ class AtomTerms(nn.Module):
         n_descriptors: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.n_elements, self.n_atom = n_elements, n_atom
+        self.n_atom = n_atom
         n_features = n_elements + n_descriptors + n_atom
         self.additive = nn.Linear(2 * n_features + n_pair, n_outputs, bias=False)
         nn.init.zeros_(self.additive.weight)
@@ -75,14 +75,10 @@ class AtomTerms(nn.Module):
 
     def _of_atoms(self, atoms: Atoms) -> tuple[Tensor, Tensor | None]:
         """Features (b, 2, k), and products (b, 2, n_response) of coefficients and scalars."""
-        features = atoms.features
-        if features is None:
-            others = torch.cat([atoms.described, atoms.scalars], dim=-1)
-            features = atom_features(atoms.z, others, self.n_elements)
         if not self.n_atom:
-            return features, None
-        coefficients = self.coefficients(atoms.z, atoms.described, features)
-        return features, coefficients * self.scalars(atoms.scalars)
+            return atoms.features, None
+        coefficients = self.coefficients(atoms.z, atoms.described, atoms.features)
+        return atoms.features, coefficients * self.scalars(atoms.scalars)
 
     def _added(self, features: Tensor, responses: Tensor | None, pair: Tensor) -> Tensor:
         own = self.additive(torch.cat([features.flatten(1), pair], dim=-1))

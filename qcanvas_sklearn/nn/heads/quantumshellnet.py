@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers import Atoms, SinglePrecision, atom_features, bare_atoms
+from ..layers import Atoms, SinglePrecision, bare_atoms
 from ._atom_terms import ReadOut, with_channel_means
 
 __all__ = ["QuantumShellNet", "ResidualStage"]
@@ -132,10 +132,7 @@ class QuantumShellNet(nn.Module):
         tokens : Tensor of shape (b, n_positions, n_channels)
             The maps position by position, row by row; none where there is no image.
         """
-        known = atoms.features
-        if known is None:
-            known = atom_features(atoms.z, atoms.scalars, self.n_elements)
-        features = [self.embed(known).flatten(1), pair]
+        features = [self.embed(atoms.features).flatten(1), pair]
         if image is None:
             return torch.cat(features, dim=-1), pair.new_zeros(len(pair), 0, 0)
         maps = self.stages(image)

@@ -186,6 +186,5 @@ class PairViT(nn.Module):
     ) -> Tensor:
         """Map (b, 2), (b, 2, n_atom), (b, n_pair), (b, C, S, S) to (b, n_outputs)."""
         atoms = self.atoms.known(z, atom)
-        assert atoms.features is not None
         read = self._tokens(atoms.features, pair, image)[:, :3].flatten(1)
         return self.head(read, atoms, with_channel_means(pair, image))

@@ -15,7 +15,7 @@ from .eigen import (
     levels,
     symmetric_eigh,
 )
-from .gaussians import integral_list
+from .gaussians import integral_list, integral_shells
 from .hamiltonian import ABSENT_EV
 from .jacobi import Jacobi, inverse_cholesky
 
@@ -88,7 +88,6 @@ class Blocks(nn.Module):
     def __init__(self, shells: Tensor) -> None:
         super().__init__()
         self.n_shells = shells.shape[1]
-        integrals = integral_list(self.n_shells - 1)
         start = 2 * self.n_shells
         maps = [index.flatten() for index in _sources(self.n_shells)]
         self.register_buffer("_map", torch.cat(maps), persistent=False)
@@ -105,8 +104,9 @@ class Blocks(nn.Module):
         # Levels by orbital: +m and -m have one.
         orbitals = torch.arange(len(level_m)).repeat_interleave(1 + (level_m > 0).long())
         self.register_buffer("orbitals", orbitals, persistent=False)
-        for name, side in (("_left", 1), ("_right", 2)):
-            shell = torch.tensor([integral[side] for integral in integrals])
+        for name, shell in zip(
+            ("_left", "_right"), integral_shells(self.n_shells - 1), strict=True
+        ):
             self.register_buffer(name, shell, persistent=False)
 
     def _arrange(self, diagonal: Tensor, integrals: Tensor, filler: float) -> list[Tensor]:

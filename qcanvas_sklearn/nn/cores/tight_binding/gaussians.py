@@ -13,7 +13,7 @@ from math import comb, factorial, perm, pi
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GaussianBasis", "integral_list"]
+__all__ = ["GaussianBasis", "integral_list", "integral_shells"]
 
 
 def integral_list(l_max: int) -> list[tuple[int, int, int]]:
@@ -40,6 +40,12 @@ def integral_list(l_max: int) -> list[tuple[int, int, int]]:
         for a in range(m, l_max + 1)
         for b in range(m, l_max + 1)
     ]
+
+
+def integral_shells(l_max: int) -> tuple[Tensor, Tensor]:
+    """Shells of the first and of the second atom in each of the integrals."""
+    _, first, second = torch.tensor(integral_list(l_max)).unbind(1)
+    return first, second
 
 
 def _harmonic(l: int, m: int) -> dict[tuple[int, int], float]:

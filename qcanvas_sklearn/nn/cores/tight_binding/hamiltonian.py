@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ....targets import HARTREE_IN_EV
 from .coulomb import damped_coulomb, slater_coulomb
 from .elements import BOHR_PER_ANGSTROM, ElementTables, radial_coefficients
-from .gaussians import GaussianBasis
+from .gaussians import GaussianBasis, integral_shells
 from .pair_net import PairNet
 
 __all__ = ["Geometry", "PairHamiltonian"]
@@ -76,7 +76,6 @@ class PairHamiltonian(nn.Module):
     radius: Tensor
     core: Tensor
     white: Tensor
-    same_centre: Tensor
     amplitudes: Tensor
     _left: Tensor
     _right: Tensor
@@ -105,9 +104,9 @@ class PairHamiltonian(nn.Module):
         core = torch.arange(len(tables.shells), dtype=torch.float64)
         self.register_buffer("core", core, persistent=False)
         self.register_buffer("white", white, persistent=False)
-        self.register_buffer("same_centre", self.basis.same_centre, persistent=False)
-        for name, side in (("_left", 1), ("_right", 2)):
-            shell = torch.tensor([integral[side] for integral in self.basis.integrals])
+        for name, shell in zip(
+            ("_left", "_right"), integral_shells(self.basis.l_max), strict=True
+        ):
             self.register_buffer(name, shell, persistent=False)
         energy = tables.onsite * onsite_scale
         orbital = radial_coefficients(tables, self.basis)
@@ -204,7 +203,7 @@ class PairHamiltonian(nn.Module):
     def _coefficients(self) -> tuple[Tensor, Tensor]:
         shells = self.shells[..., None]
         orbital = torch.einsum("lij,zlj->zli", self.white, self.orbital)
-        norm = torch.einsum("zlk,lkj,zlj->zl", orbital, self.same_centre, orbital)
+        norm = torch.einsum("zlk,lkj,zlj->zl", orbital, self.basis.same_centre, orbital)
         orbital = orbital * norm.rsqrt()[..., None] * shells
         return orbital, torch.einsum("lij,zlj->zli", self.white, self.transfer) * shells
 
